@@ -1,0 +1,1 @@
+"""The HTTP API: any number of processes, none of which remembers anything."""

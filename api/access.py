@@ -1,0 +1,86 @@
+"""Who may ask: API keys as bearer tokens. Also gives each request its id, and counts it."""
+
+import itertools
+import os
+import re
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.metrics import Metrics
+from api.problems import Problem
+from duestream.settings import Keyring
+
+OPEN = frozenset({"/v1/health", "/livez", "/readyz", "/openapi.json"})  # say nothing of anybody's data
+OPEN_BELOW = "/docs"
+ANONYMOUS = "anonymous"
+_REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
+
+
+class Access:
+    """Lets a request in where there are no keys, or where it has one; its owner is the `by` of what it causes."""
+
+    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+        self._app = app
+        self._keyring = keyring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["duestream.by"] = ANONYMOUS
+            if self._keyring:
+                owner = self._owner(scope)
+                if owner is None and not _is_open(scope["path"]):
+                    problem = Problem(
+                        401, "unauthorized", "expected Authorization: Bearer with an API key of this service",
+                        headers={"www-authenticate": 'Bearer realm="duestream"'},
+                    )  # fmt: skip
+                    await problem.response()(scope, receive, send)
+                    return
+                scope["duestream.by"] = owner or ANONYMOUS
+        await self._app(scope, receive, send)
+
+    def _owner(self, scope: Scope) -> str | None:
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                scheme, _, key = value.decode("latin-1").partition(" ")
+                return self._keyring.owner(key.strip()) if scheme.lower() == "bearer" else None
+        return None
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN or path == OPEN_BELOW or path.startswith(f"{OPEN_BELOW}/")
+
+
+class Requests:
+    """Gives each request an id, its own or a new one, says it in the answer, and counts the request when it ends."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._prefix = os.urandom(4).hex()
+        self._count = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        id = f"{self._prefix}-{next(self._count):x}".encode()
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and _REQUEST_ID.match(value):
+                id = value
+        scope["duestream.request"] = id.decode()
+        status = 500
+
+        async def tell(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tell)
+        finally:
+            route = scope.get("duestream.route", "other")
+            self._metrics.request(scope["method"], route, status, time.perf_counter() - started)

@@ -1,0 +1,50 @@
+"""The ASGI application of one API process."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from api.access import Access, Requests
+from api.docs import docs
+from api.hub import Hub
+from api.metrics import Metrics
+from api.problems import Problem, on_crash, on_error, on_http_exception, on_problem
+from api.services import Services
+from api.table import table
+from duestream.errors import DuestreamError
+from duestream.journal import Journal
+from duestream.keys import Keys
+from duestream.reading import Tasks
+from duestream.server import Server
+from duestream.settings import Settings
+from duestream.tasks import STEPS
+
+
+def services_of(settings: Settings, server: Server, name: str) -> Services:
+    """What a process of this name serves with."""
+    return Services(
+        settings=settings,
+        server=server,
+        task_journal=Journal(server, "tasks", STEPS, shards=settings.shards, process=name),
+        tasks=Tasks(server, shards=settings.shards),
+        hub=Hub(server, map(Keys, range(settings.shards))),
+        metrics=Metrics(),
+    )
+
+
+def build(services: Services) -> Starlette:
+    """The application."""
+    resources = table(services)
+    return Starlette(
+        routes=[*(resource.route() for resource in resources), *docs(resources)],
+        middleware=[
+            Middleware(Requests, metrics=services.metrics),
+            Middleware(Access, keyring=services.settings.keyring),
+        ],
+        exception_handlers={
+            Problem: on_problem,
+            DuestreamError: on_error,
+            HTTPException: on_http_exception,
+            Exception: on_crash,
+        },
+    )

@@ -1,0 +1,54 @@
+"""One API process."""
+
+import asyncio
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+
+from api.app import build, services_of
+from duestream.lifecycle import process_name, serving
+from duestream.settings import Settings, check_access
+
+log = logging.getLogger("duestream.api")
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves the signals to `lifecycle`."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until the stop, then let the requests that are under way end."""
+    check_access(settings)
+    name = process_name("api")
+    async with serving(settings, name) as server:
+        services = services_of(settings, server, name)
+        config = uvicorn.Config(
+            build(services),
+            host=settings.host,
+            port=settings.port,
+            loop="none",
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            backlog=2048,
+            timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+        )
+        uvicorn_server = _Uvicorn(config)
+        serving_task = asyncio.create_task(uvicorn_server.serve())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((serving_task, stopping), return_when=asyncio.FIRST_COMPLETED)
+        services.hub.close()
+        uvicorn_server.should_exit = True
+        await serving_task
+        stopping.cancel()
+        log.info("stopped", extra={"worker": name})

@@ -1,0 +1,94 @@
+"""Prometheus metrics: this process's requests and appends, and what Redis knows of the whole service."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from duestream.journal import Tally
+from duestream.lag import Lag
+from duestream.stats import BUCKETS_MS, NoticeStats
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """What one API process counts."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "duestream_http_requests",
+            "Requests by route and status",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "duestream_http_request_seconds", "Time to the end of the response", ["route"],
+            buckets=SECONDS, registry=self._registry,
+        )  # fmt: skip
+        self._children: dict[tuple[str, str, int], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that has ended."""
+        child = self._children.get((method, route, status))
+        if child is None:
+            child = self._children[method, route, status] = self._requests.labels(method, route, str(status))
+        child.inc()
+        timer = self._timers.get(route)
+        if timer is None:
+            timer = self._timers[route] = self._seconds.labels(route)
+        timer.observe(seconds)
+
+    def page(self, tallies: Sequence[Tally], lags: Sequence[Lag], notices: NoticeStats) -> bytes:
+        """All of it in Prometheus' text format."""
+        snapshot = CollectorRegistry()
+        snapshot.register(_Snapshot(tallies, lags, notices))
+        return generate_latest(self._registry) + generate_latest(snapshot)
+
+
+class _Snapshot(Collector):
+    def __init__(self, tallies: Sequence[Tally], lags: Sequence[Lag], notices: NoticeStats) -> None:
+        self._tallies = tallies
+        self._lags = lags
+        self._notices = notices
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._transitions(
+            "appended",
+            "Transitions that this process put on the journal",
+            [t.appended for t in self._tallies],
+        )
+        yield self._transitions(
+            "refused", "Transitions of this process that were refused", [t.refused for t in self._tallies]
+        )
+        yield from self._lag()
+        yield CounterMetricFamily("duestream_notices", "Notices given, by all schedulers", value=self._notices.given)
+        lateness = HistogramMetricFamily(
+            "duestream_notice_lateness_seconds", "From when a notice was due until it was given"
+        )
+        buckets = [(str(bound / 1000), float(n)) for bound, n in zip(BUCKETS_MS, self._notices.buckets, strict=True)]
+        lateness.add_metric([], [*buckets, ("+Inf", float(self._notices.given))], self._notices.late_ms / 1000)
+        yield lateness
+
+    def _transitions(self, name: str, text: str, counts: Iterable[dict[str, int]]) -> Metric:
+        family = CounterMetricFamily(f"duestream_transitions_{name}", text, labels=["type"])
+        for each in counts:
+            for type, count in each.items():
+                family.add_metric([type], count)
+        return family
+
+    def _lag(self) -> Iterator[Metric]:
+        labels = ["group", "kind", "shard"]
+        entries = GaugeMetricFamily(
+            "duestream_lag_entries", "Journal entries that a group has not finished", labels=labels
+        )
+        seconds = GaugeMetricFamily("duestream_lag_seconds", "Age of the oldest such entry", labels=labels)
+        for lag in self._lags:
+            entries.add_metric([lag.group, lag.kind, str(lag.shard)], lag.entries)
+            seconds.add_metric([lag.group, lag.kind, str(lag.shard)], lag.seconds)
+        yield entries
+        yield seconds

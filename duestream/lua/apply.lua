@@ -1,0 +1,85 @@
+-- apply: bring read models up to a batch of events, and acknowledge the batch.
+--
+-- KEYS[1]   STREAM the journal that the batch came from
+-- KEYS[2]   HASH   the kind's view
+-- KEYS[3]   ZSET   the kind's list
+-- KEYS[4]   ZSET   the kind's due entries
+-- KEYS[5]   STREAM the signal that a batch was applied
+-- KEYS[6]   STREAM the signal that something is due earlier
+-- KEYS[7]   STREAM dead entries
+-- KEYS[8]   ZSET   due sweeps
+-- KEYS[9..] HASH   one model per change, in order
+-- ARGV[1]   consumer group   ARGV[2] kind   ARGV[3] ms to keep a tombstone   ARGV[4] highest id cleared, "0" if none
+-- ARGV[5]   number of changes, then per change: id, rev, number ("" if it isn't the creation), due ms ("" if none),
+--           gone (1|0), f, s, d, then f fields with values that always hold, s that hold if the change is newer,
+--           d names of fields that go if it is newer
+-- ARGV[..]  number of dead entries, then per dead entry: entry id, reason, n, and the entry's n fields and values
+-- ARGV[..]  the batch's entry ids
+--
+-- Returns how many changes were newer than what stood there. Of older ones only the fields that always hold are
+-- written; what a clear covers is removed.
+
+local view, list, due = KEYS[2], KEYS[3], KEYS[4]
+local cleared = tonumber(redis.call('HGET', view, 'cleared') or 0)
+if tonumber(ARGV[4]) > cleared then
+  cleared = tonumber(ARGV[4])
+  redis.call('HSET', view, 'cleared', ARGV[4])
+  redis.call('ZADD', KEYS[8], 0, ARGV[2])
+  redis.call('XADD', KEYS[6], 'MAXLEN', 1, '*', 'due', 'sweeps')
+end
+
+local earliest = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
+earliest = earliest and tonumber(earliest) or math.huge
+local wake, newer, i = false, 0, 6
+for c = 1, tonumber(ARGV[5]) do
+  local id, rev, number, at, gone = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], ARGV[i + 4] == '1'
+  local f, s, d = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6]), tonumber(ARGV[i + 7])
+  local facts = i + 8
+  local state = facts + 2 * f
+  local drops = state + 2 * s
+  i = drops + d
+  local model = KEYS[8 + c]
+  if cleared > 0 and (tonumber(id) or math.huge) <= cleared then
+    redis.call('UNLINK', model)
+    redis.call('ZREM', list, id)
+    redis.call('ZREM', due, id)
+  else
+    local stands = redis.call('HMGET', model, 'rev', 'gone')
+    if rev > tonumber(stands[1] or 0) then
+      newer = newer + 1
+      redis.call('HSET', model, unpack(ARGV, facts, drops - 1))
+      if d > 0 and stands[1] then redis.call('HDEL', model, unpack(ARGV, drops, i - 1)) end
+      if at ~= '' then
+        redis.call('ZADD', due, at, id)
+        if tonumber(at) < earliest then earliest = tonumber(at); wake = true end
+      elseif stands[1] then
+        redis.call('ZREM', due, id)
+      end
+      if gone then
+        redis.call('ZREM', list, id)
+        redis.call('PEXPIRE', model, ARGV[3])
+      elseif number ~= '' then
+        redis.call('ZADD', list, number, id)
+      end
+    else
+      redis.call('HSET', model, unpack(ARGV, facts, state - 1))
+      if number ~= '' and not stands[2] then redis.call('ZADD', list, number, id) end
+    end
+  end
+end
+
+local dead = tonumber(ARGV[i])
+i = i + 1
+for _ = 1, dead do
+  local n = tonumber(ARGV[i + 2])
+  redis.call('XADD', KEYS[7], '*', 'entry', ARGV[i], 'kind', ARGV[2], 'reason', ARGV[i + 1],
+    unpack(ARGV, i + 3, i + 2 + n))
+  i = i + 3 + n
+end
+
+for first = i, #ARGV, 1000 do
+  redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, first, math.min(first + 999, #ARGV)))
+end
+if wake then redis.call('XADD', KEYS[6], 'MAXLEN', 1, '*', 'due', ARGV[2]) end
+redis.call('XADD', KEYS[5], 'MAXLEN', 1, '*', 'applied', ARGV[2])
+return newer

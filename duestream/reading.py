@@ -1,0 +1,160 @@
+"""Reading tasks: one, some, a page of the list, the history of one; fresh unless asked otherwise."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from duestream.events import Entry, entry_of
+from duestream.fresh import Freshness
+from duestream.journal import LARGEST_CALL, PATIENCE
+from duestream.keys import Keys
+from duestream.server import Server
+from duestream.tasks import FIELDS, Task, task_of
+
+Found = tuple[int, Task | None]  # the head's revision (0: no such task), and the model as far as it is projected
+SCAN = 1000  # ids of a list that are looked at in one step
+
+
+class Tasks:
+    """The tasks' read models over all shards."""
+
+    def __init__(self, server: Server, *, shards: int) -> None:
+        self._server = server
+        self._shards = [Keys(shard) for shard in range(shards)]
+        self._fresh = [Freshness(server, keys) for keys in self._shards]
+        self._lanes = [_ReadLane(server, keys) for keys in self._shards]
+
+    async def get(self, id: int, *, fresh: bool = True) -> Task | None:
+        """One task, as new as its head; None where there is none. Raises Behind, Unavailable."""
+        shard = id % len(self._shards)
+        lane = self._lanes[shard]
+        rev, task = await lane.read(str(id))
+        if not rev:
+            return None
+        if task is not None and (task.rev >= rev or not fresh):
+            return task
+        if not fresh:
+            return None
+
+        async def caught_up() -> Found | None:
+            rev, task = await lane.read(str(id))
+            return (rev, task) if not rev or (task is not None and task.rev >= rev) else None
+
+        rev, task = await self._fresh[shard].until(caught_up)
+        return task if rev else None
+
+    async def get_many(self, ids: Sequence[int]) -> dict[int, Task]:
+        """Those of some tasks that exist, fresh."""
+        found = await asyncio.gather(*(self.get(id) for id in ids))
+        return {task.id: task for task in found if task is not None}
+
+    async def applied(self) -> None:
+        """Wait until everything appended so far is in the read models. Raises Behind."""
+        await asyncio.gather(*(fresh.applied("tasks") for fresh in self._fresh))
+
+    async def page(self, *, after: int, offset: int, limit: int, matches: Callable[[Task], bool] | None) -> list[Task]:
+        """Up to `limit` tasks with ids above `after` in order of id, leaving out the first `offset` that match."""
+        if matches is None and len(self._shards) == 1:
+            scans = [self._scan(self._shards[0], after=after, skip=offset, at_most=limit)]
+            offset = 0
+        else:
+            scans = [self._scan(keys, after=after, skip=0, at_most=offset + limit) for keys in self._shards]
+        found: list[Task] = []
+        wanted = offset + limit
+        try:
+            async for task in _in_order(scans):
+                if matches is None or matches(task):
+                    found.append(task)
+                    if len(found) == wanted:
+                        break
+        finally:
+            for scan in scans:
+                await scan.aclose()
+        return found[offset:]
+
+    async def _scan(self, keys: Keys, *, after: int, skip: int, at_most: int) -> AsyncGenerator[Task, None]:
+        """The tasks of one shard in order of id."""
+        step = max(1, min(SCAN, at_most))
+        while True:
+            args = [after, skip, step]
+            ids: list[str] = await self._server.run(
+                "page", [keys.listed("tasks"), keys.view("tasks")], args, patience=PATIENCE
+            )
+            for start in range(0, len(ids), LARGEST_CALL):
+                for _, task in await read_tasks(self._server, keys, ids[start : start + LARGEST_CALL]):
+                    if task is not None:
+                        yield task
+            if len(ids) < step:
+                return
+            after, skip, step = int(ids[-1]), 0, SCAN
+
+    async def history(self, id: int) -> list[Entry]:
+        """The journal's entries of one task, oldest first, until an hour after its deletion; none if it is unknown."""
+        keys = self._shards[id % len(self._shards)]
+        await self._fresh[keys.shard].applied("tasks")
+        model: dict[str, str] = await self._server.call("HGETALL", keys.task(str(id)), patience=PATIENCE)
+        entries = sorted((int(field[1:]), entry) for field, entry in model.items() if field[1:].isdigit())
+
+        found: list[Entry] = []
+        for start in range(0, len(entries), LARGEST_CALL):
+            names = [entry for _, entry in entries[start : start + LARGEST_CALL]]
+            reply = await self._server.run("entries", [keys.journal("tasks")], names, patience=PATIENCE)
+            found += (entry_of(entry, fields) for entry, fields in reply)
+        return found
+
+
+class _ReadLane:
+    """Gathers the reads of one process and shard that are asked for in one turn of the event loop into one call."""
+
+    def __init__(self, server: Server, keys: Keys) -> None:
+        self._server = server
+        self._keys = keys
+        self._waiting: dict[str, asyncio.Future[Found]] = {}
+        self._pump: asyncio.Task[None] | None = None
+
+    def read(self, id: str) -> "asyncio.Future[Found]":
+        answer = self._waiting.get(id)
+        if answer is None:
+            answer = self._waiting[id] = asyncio.get_running_loop().create_future()
+            if self._pump is None or self._pump.done():
+                self._pump = asyncio.create_task(self._run())
+        return asyncio.shield(answer)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch = dict(list(self._waiting.items())[:LARGEST_CALL])
+            for id in batch:
+                del self._waiting[id]
+            try:
+                found = await read_tasks(self._server, self._keys, list(batch))
+            except Exception as error:
+                for answer in batch.values():
+                    answer.set_exception(error)
+                    answer.exception()  # those who asked may be gone
+                continue
+            for answer, each in zip(batch.values(), found, strict=True):
+                answer.set_result(each)
+
+
+async def _in_order(scans: list[AsyncGenerator[Task, None]]) -> AsyncGenerator[Task, None]:
+    """What several scans yield, in order of id."""
+    heads = [(scan, await anext(scan, None)) for scan in scans]
+    while True:
+        left = [(task.id, n) for n, (_, task) in enumerate(heads) if task is not None]
+        if not left:
+            return
+        _, n = min(left)
+        scan, task = heads[n]
+        assert task is not None
+        yield task
+        heads[n] = (scan, await anext(scan, None))
+
+
+async def read_tasks(server: Server, keys: Keys, ids: Sequence[str]) -> list[Found]:
+    """Heads and models of up to a few hundred tasks of one shard, in one call."""
+    reply = await server.run(
+        "read",
+        [keys.heads("tasks"), keys.ids("tasks"), *map(keys.task, ids)],
+        [len(FIELDS), *FIELDS, *ids],
+        patience=PATIENCE,
+    )
+    return [(int(row[0]), task_of(id, row[1:])) for id, row in zip(ids, reply, strict=True)]

@@ -1,0 +1,1 @@
+"""The projector: from the journal to the read models, by any number of processes."""

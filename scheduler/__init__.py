@@ -1,0 +1,1 @@
+"""The scheduler: from what falls due to events, by any number of processes."""

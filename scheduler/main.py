@@ -1,0 +1,33 @@
+"""One scheduler process: every due set of every shard."""
+
+import asyncio
+import logging
+
+from duestream.journal import Journal
+from duestream.lifecycle import Duty, process_name, serving, until_stopped
+from duestream.settings import Settings
+from duestream.tasks import STEPS
+from scheduler.batches import Batches
+from scheduler.due import DueSet
+from scheduler.notices import Notices
+from scheduler.sweeps import Sweeps
+from scheduler.webhooks import webhook_duties
+
+log = logging.getLogger("duestream.scheduler")
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Act on what falls due until the stop."""
+    name = process_name("scheduler")
+    async with serving(settings, name) as server, webhook_duties(server, settings, name, stop) as webhooks:
+        journal = Journal(server, "tasks", STEPS, shards=settings.shards, process=name)
+        duties: list[Duty] = [*webhooks]
+        for keys in journal.shards:
+            duties += [
+                DueSet(server, keys, keys.due_tasks(), Notices(server, keys, journal).give, stop),
+                DueSet(server, keys, keys.due_batches(), Batches(server, keys, settings.shards).finish, stop),
+                DueSet(server, keys, keys.due_sweeps(), Sweeps(server, keys).sweep, stop),
+            ]
+        log.info("scheduling", extra={"worker": name, "shards": settings.shards})
+        await until_stopped(duties, stop, settings.drain_seconds)
+        log.info("stopped", extra={"worker": name})

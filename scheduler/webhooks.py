@@ -1,0 +1,157 @@
+"""Send notices to webhooks: signed by Standard Webhooks, tried again with growing pauses, put aside at last.
+
+A consumer group notes each notice as due for each endpoint, in one step with its acknowledgement; every endpoint has
+its own due set, so that one that is down delays no other. A delivery that its sender did not live to settle is made
+again: receivers see the same `webhook-id` and can tell.
+"""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+import msgspec
+from standardwebhooks import Webhook
+
+from duestream import instants
+from duestream.events import Entry, Unreadable, entry_of
+from duestream.group import Consumer
+from duestream.keys import Keys
+from duestream.lifecycle import Duty, unless_stopped
+from duestream.server import LONGEST_BLOCK, Server
+from duestream.settings import Settings
+from duestream.tasks import TaskExpiring
+from scheduler.due import DueSet, Taken, settle
+
+log = logging.getLogger("duestream.webhooks")
+
+GROUP = "webhooks"
+BATCH = 200
+AT_ONCE = 20  # deliveries to one endpoint
+CLAIM_MS = 5000
+LONGEST_PAUSE = 10 * 3600.0  # seconds
+
+
+def endpoint_of(url: str) -> str:
+    """The name by which keys call an endpoint: no part of its URL gets into them."""
+    return hashlib.sha256(url.encode()).hexdigest()[:12]
+
+
+@asynccontextmanager
+async def webhook_duties(
+    server: Server, settings: Settings, name: str, stop: asyncio.Event
+) -> AsyncIterator[list[Duty]]:
+    """What a scheduler has to do for the webhooks that are configured; nothing where there are none."""
+    duties: list[Duty] = []
+    if not settings.webhook_urls:
+        yield duties
+        return
+    timeout = instants.span(settings.webhook_timeout).total_seconds()
+    async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as http:
+        for keys in map(Keys, range(settings.shards)):
+            consumer = Consumer(server, keys.journal("tasks"), group=GROUP, name=name, start="$")
+            await server.patiently(consumer.join, 30)
+            duties.append(Intake(consumer, keys, settings.webhook_urls, stop))
+            for url in settings.webhook_urls:
+                endpoint = Endpoint(server, keys, url, settings, http)
+                lease = int(timeout * 1000) + CLAIM_MS
+                due = keys.due_webhooks(endpoint.name)
+                duties.append(DueSet(server, keys, due, endpoint.deliver, stop, lease_ms=lease, chunk=AT_ONCE))
+        yield duties
+
+
+class Intake:
+    """A duty: note the notices among the journal's new entries as due for every endpoint."""
+
+    def __init__(self, consumer: Consumer, keys: Keys, urls: list[str], stop: asyncio.Event) -> None:
+        self._consumer = consumer
+        self._keys = keys
+        self._urls = urls
+        self._stop = stop
+
+    async def once(self) -> None:
+        await unless_stopped(self._round(), self._stop)
+
+    async def _round(self) -> None:
+        batch = await self._consumer.claim(idle_ms=CLAIM_MS, count=BATCH)
+        batch = batch or await self._consumer.read(count=BATCH, block_ms=int(LONGEST_BLOCK * 1000))
+        if not batch:
+            return
+        notices = [entry for entry, fields in batch if TaskExpiring.type in fields[1:2]]
+        server, keys = self._consumer.server, self._keys
+        names = [
+            keys.journal("tasks"),
+            keys.wake_due(),
+            *(keys.due_webhooks(endpoint_of(url)) for url in self._urls),
+        ]
+        entries = [entry for entry, _ in batch]
+        await server.run("enqueue", names, [GROUP, await server.clock_ms(), len(notices), *notices, *entries])
+
+
+class Endpoint:
+    """One URL. Handles what is due in its set of one shard."""
+
+    def __init__(self, server: Server, keys: Keys, url: str, settings: Settings, http: httpx.AsyncClient) -> None:
+        self.name = endpoint_of(url)
+        self._server = server
+        self._keys = keys
+        self._url = url
+        self._http = http
+        self._signer = Webhook(settings.webhook_secret)
+        self._attempts = settings.webhook_attempts
+        self._backoff = instants.span(settings.webhook_backoff).total_seconds()
+
+    async def deliver(self, taken: Taken) -> None:
+        """Send some notices, and settle or postpone each."""
+        due, keys = self._keys.due_webhooks(self.name), self._keys
+        found = await self._server.run("entries", [keys.journal("tasks")], list(taken.due))
+        entries = dict(found)
+        await settle(self._server, due, taken, [entry for entry in taken.due if entry not in entries])
+        await asyncio.gather(*(self._send(taken, entry, fields) for entry, fields in entries.items()))
+
+    async def _send(self, taken: Taken, name: str, fields: list[str]) -> None:
+        keys = self._keys
+        try:
+            reason = await self._post(entry_of(name, fields))
+        except Unreadable as error:
+            reason = str(error)
+        if reason is None:
+            await settle(self._server, keys.due_webhooks(self.name), taken, [name])
+            await self._server.call("HDEL", keys.webhook_attempts(self.name), name)
+            log.info("delivered", extra={"entry": name, "url": self._url})
+            return
+        names = [
+            keys.due_webhooks(self.name),
+            keys.webhook_attempts(self.name),
+            keys.dead_webhooks(),
+            keys.wake_due(),
+        ]
+        failed = await self._server.run(
+            "postpone", names, [name, self.name, reason, self._attempts, *self._pauses(taken.now)]
+        )
+        log.warning("not delivered", extra={"entry": name, "url": self._url, "reason": reason, "attempt": failed})
+
+    def _pauses(self, now: int) -> list[int]:
+        pauses = (min(LONGEST_PAUSE, self._backoff * 5**n) * random.uniform(0.9, 1.1) for n in range(self._attempts))
+        return [now + int(pause * 1000) for pause in pauses]
+
+    async def _post(self, entry: Entry) -> str | None:
+        """None if it was taken, else the reason."""
+        event = msgspec.json.decode(entry.data)
+        body = msgspec.json.encode({"type": entry.type, "timestamp": entry.at, "data": {"id": int(entry.id), **event}})
+        id, now = f"tasks-{self._keys.shard}-{entry.entry}", datetime.now(UTC)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._signer.sign(id, now, body.decode()),
+        }
+        try:
+            response = await self._http.post(self._url, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            return f"{type(error).__name__}: {error}"
+        return None if response.is_success else f"status {response.status_code}"
