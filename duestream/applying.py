@@ -15,6 +15,7 @@ from duestream.server import Server
 log = logging.getLogger("duestream.applying")
 
 TOMBSTONE_MS = 3600 * 1000
+MOST_DEAD = 1000  # names and values of a dead entry that are kept with its reason; the journal has it whole
 
 
 class Projected(msgspec.Struct, frozen=True):
@@ -78,7 +79,8 @@ async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequenc
         args += flat(change)
     args.append(len(read.dead))
     for (entry, fields), reason in read.dead:
-        args += (entry, reason, len(fields), *fields)
+        kept = fields[:MOST_DEAD]
+        args += (entry, reason, len(kept), *kept)
     args += (entry for entry, _ in batch)
     newer: int = await server.run("apply", names, args)
     return newer

@@ -84,6 +84,8 @@ def entry_of(entry: str, fields: list[str]) -> Entry:
         raise Unreadable(f"field {missing} is missing") from None
     except ValueError:
         raise Unreadable("fields 'rev' and 'v' must be whole numbers") from None
+    if found.rev < 1 or found.v < 1:
+        raise Unreadable("fields 'rev' and 'v' must be 1 or more")
     if found.v > VERSION:
         raise Unreadable(f"schema version {found.v} is newer than this program's {VERSION}")
     return found
@@ -102,7 +104,7 @@ class Events:
             raise Unreadable(f"type {entry.type!r} is not known")
         try:
             event: Event = decoder.decode(entry.data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise Unreadable(f"field 'data': {error}") from None
         return event
 

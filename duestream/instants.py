@@ -16,6 +16,7 @@ ISO_8601 = (
     r"^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}(:?\d{2})?)?)?$"  # a profile of it
 )
 _ISO_8601 = re.compile(ISO_8601)
+_NUMBER = re.compile(r"^(\d+(?:\.\d+)?)$")
 _SPAN = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 
 
@@ -40,8 +41,11 @@ def shown(text: str) -> str:
 
 
 def ms(text: str) -> int:
-    """ms since the epoch of a stored instant, rounded down."""
-    return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
+    """ms since the epoch of a stored instant, rounded down. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"expected an instant in UTC, got {text!r}")
+    return (at - EPOCH) // timedelta(milliseconds=1)
 
 
 def parse(text: str, zone: tzinfo | None) -> datetime:
@@ -67,10 +71,11 @@ def before(at: datetime, span: timedelta) -> datetime:
 
 def span(text: str) -> timedelta:
     """`90`, `90s`, `15m`, `1h30m`, `7d`: seconds where no unit is given. Raises Misuse."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return timedelta(seconds=float(text))
-    match = _SPAN.match(text.strip().lower())
+    match = _SPAN.match(_NUMBER.sub(r"\1s", text.strip().lower()))
     if not text.strip() or not match:
         raise Misuse(f"expected a time span such as 90s, 15m, 1h30m or 7d, got {text!r}")
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        raise Misuse(f"expected a time span of at most {timedelta.max.days} days, got {text!r}") from None

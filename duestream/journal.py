@@ -14,6 +14,7 @@ with its answers; so a call whose answer was lost is sent again and is carried o
 
 import asyncio
 import hashlib
+import os
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -112,6 +113,7 @@ class Journal:
                 origin.cause,
                 origin.trace,
                 type,
+                os.urandom(8).hex(),
             ]
             count = int(await self.server.run("clear", names, args, patience=PATIENCE))
             if count:

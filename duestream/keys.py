@@ -21,7 +21,9 @@ class Keys:
     def heads(self, kind: Kind) -> str:  # HASH: entity id -> "<revision> <status>"
         return f"{self._tag}:{kind}:heads"
 
-    def ids(self, kind: Kind) -> str:  # HASH: last (number given), cleared (highest id of a clear), unswept (heads)
+    def ids(self, kind: Kind) -> str:
+        # HASH: last (number given); cleared (highest id of a clear), unswept (heads that it covers and that are still
+        # there), clears (how many), clear (the last one's call and answer)
         return f"{self._tag}:{kind}:ids"
 
     def once(self, digest: str) -> str:  # STRING: what an idempotency key was answered, JSON; 24 h

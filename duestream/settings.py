@@ -1,5 +1,6 @@
 """Settings: one frozen struct, read once from a TOML file, the environment and the command line, then passed down."""
 
+import base64
 import difflib
 import hmac
 import ipaddress
@@ -9,6 +10,7 @@ from datetime import timedelta, tzinfo
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -156,9 +158,27 @@ def _check(settings: Settings) -> None:
             raise Misuse(f"{PREFIX}{name.upper()}: expected {least} to {most}, got {getattr(settings, name)}")
     if settings.fsync not in ("always", "everysec"):
         raise Misuse(f"DUESTREAM_FSYNC: expected always or everysec, got {settings.fsync!r}")
+    _check_webhooks(settings)
+    settings.keyring  # noqa: B018
+
+
+def _check_webhooks(settings: Settings) -> None:
+    for url in settings.webhook_urls:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise Misuse(f"DUESTREAM_WEBHOOKS: expected URLs with http:// or https://, got {url!r}")
     if settings.webhooks and not settings.webhook_secret:
         raise Misuse("DUESTREAM_WEBHOOKS needs DUESTREAM_WEBHOOK_SECRET, which signs what is sent")
-    settings.keyring  # noqa: B018
+    try:
+        secret = base64.b64decode(settings.webhook_secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        secret = b""
+    if settings.webhook_secret and not secret:
+        raise Misuse("DUESTREAM_WEBHOOK_SECRET: expected whsec_ and base64, as Standard Webhooks has it")
 
 
 def check_access(settings: Settings) -> None:

@@ -7,6 +7,7 @@ says what is due: an event that sets another expiry arms it, one that keeps the 
 notice itself disarms it.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -80,6 +81,7 @@ FIELDS = (
     "update_dt",
     "notice_dt",
 )  # of the read model
+_ID = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -149,13 +151,18 @@ def expiring(task: Task, now_ms: int) -> TaskExpiring | None:
 def project(entry: Entry) -> Change | Cleared:
     """What an entry of the tasks' journal does to the read models. Raises Unreadable."""
     event = EVENTS.decode(entry)
+    if isinstance(event, TasksCleared):
+        return Cleared(through=event.through)
+    if not _ID.fullmatch(entry.id):
+        raise Unreadable(f"field 'id' must be a whole number, and is {entry.id!r}")
     try:
-        return Cleared(through=event.through) if isinstance(event, TasksCleared) else _change(entry, event)
+        return _change(entry, event)
     except ValueError as error:
-        raise Unreadable(f"field 'id' or a time in 'data': {error}") from None
+        raise Unreadable(f"field 'at' or a time in 'data': {error}") from None
 
 
 def _change(entry: Entry, event: Event) -> Change:
+    instants.ms(entry.at)
     facts = {event_field(entry.rev): entry.entry}
     number = None
     due = None
@@ -169,6 +176,10 @@ def _change(entry: Entry, event: Event) -> Change:
     notice_dt = None if isinstance(event, TaskExpiring) else event.notice_dt
     if notice_dt is not None:
         due = instants.ms(notice_dt)
+    if event.expiry_dt is not None:
+        instants.ms(event.expiry_dt)
+    if isinstance(event, TaskExpiring):
+        instants.ms(event.update_dt)
     state = {
         "title": event.title,
         "description": event.description,

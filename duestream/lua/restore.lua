@@ -11,7 +11,7 @@
 -- ARGV[2..] per entity: id, rev, number ("" if it is to be removed), due ms ("" if none), n, then n fields and values
 --
 -- Returns how many were written. Writes nothing for a model that is newer than the fold, unless its head says that
--- it cannot be.
+-- it cannot be; nor for an entity that has no head any more, though the fold has it: it was deleted after the fold.
 
 local cleared = tonumber(redis.call('HGET', KEYS[4], 'cleared') or 0)
 local written, i = 0, 2
@@ -19,7 +19,7 @@ for k = 6, #KEYS do
   local id, rev, number, due, n = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
   local stands = tonumber(redis.call('HGET', KEYS[k], 'rev') or 0)
   local head = head_of(KEYS[3], id, cleared)
-  if stands <= rev or stands > head then
+  if (number == '' or head > 0) and (stands <= rev or stands > head) then
     written = written + 1
     redis.call('DEL', KEYS[k])
     if n > 0 then redis.call('HSET', KEYS[k], unpack(ARGV, i + 5, i + 4 + 2 * n)) end
