@@ -42,7 +42,7 @@ class Access:
     def _owner(self, scope: Scope) -> str | None:
         for name, value in scope["headers"]:
             if name == b"authorization":
-                scheme, _, key = value.decode("latin-1").partition(" ")
+                scheme, _, key = value.decode(errors="replace").partition(" ")
                 return self._keyring.owner(key.strip()) if scheme.lower() == "bearer" else None
         return None
 

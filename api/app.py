@@ -35,7 +35,7 @@ def services_of(settings: Settings, server: Server, name: str) -> Services:
 def build(services: Services) -> Starlette:
     """The application."""
     resources = table(services)
-    return Starlette(
+    app = Starlette(
         routes=[*(resource.route() for resource in resources), *docs(resources)],
         middleware=[
             Middleware(Requests, metrics=services.metrics),
@@ -45,6 +45,8 @@ def build(services: Services) -> Starlette:
             Problem: on_problem,
             DuestreamError: on_error,
             HTTPException: on_http_exception,
-            Exception: on_crash,
+            Exception: on_crash(debug=services.settings.debug),
         },
     )
+    app.router.redirect_slashes = False  # there is one path to each thing
+    return app

@@ -1,27 +1,33 @@
-"""Reading what a client sent: bodies as JSON, NDJSON or a form; query parameters; each refused by the field's name."""
+"""Bodies as JSON, NDJSON or a form; what is wrong with one is told by the field's name."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Generic, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.datastructures import Headers
-from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from api.problems import Problem, from_validation, invalid
+from api.problems import Problem, from_validation, invalid, malformed
+from api.query import with_sign
 
 JSON = "application/json"
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+MOST_FIELDS = 100  # of a form
 
 Item = TypeVar("Item", bound=msgspec.Struct)
 Decoded = TypeVar("Decoded")
 
 
 class Body(Generic[Item]):
-    """Decodes bodies of one type, and where a client may send many: arrays and NDJSON of it, up to `most`."""
+    """Decodes bodies of one type, and where a client may send many: arrays and NDJSON of it, up to `most`.
 
-    def __init__(self, type: type[Item], *, most: int = 1, form: bool = False) -> None:
+    form: whether a form will do, told by the fields of it that are times: their offset's plus sign is often not quoted.
+    """
+
+    def __init__(self, type: type[Item], *, most: int = 1, form: Collection[str] | None = None) -> None:
         self.type = type
         self.most = most
         self.form = form
@@ -31,7 +37,7 @@ class Body(Generic[Item]):
 
     @property
     def media_types(self) -> list[str]:
-        return [JSON, *(NDJSON[:1] if self.most > 1 else ()), *(FORMS if self.form else ())]
+        return [JSON, *(NDJSON[:1] if self.most > 1 else ()), *(FORMS if self.form is not None else ())]
 
     async def one(self, request: Request, limit: int) -> Item:
         """The one that the body holds. Raises Problem."""
@@ -63,10 +69,13 @@ class Body(Generic[Item]):
             return decode(data)
         except msgspec.ValidationError as error:
             raise from_validation(error, self._fields) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Problem(400, "malformed", f"the body is not JSON: {error}") from None
+        except UnicodeDecodeError:
+            raise malformed("expected JSON in UTF-8") from None
+        except msgspec.DecodeError as error:
+            what = str(error) if data.strip() else "the body is empty"
+            raise malformed(f"expected JSON: {what[:1].lower()}{what[1:]}") from None
         except RecursionError:
-            raise Problem(400, "malformed", "the body is nested too deeply") from None
+            raise malformed("expected JSON that is nested less deeply") from None
 
     def _counted(self, items: list[Item]) -> list[Item]:
         if not 1 <= len(items) <= self.most:
@@ -74,11 +83,12 @@ class Body(Generic[Item]):
         return items
 
     def _from_form(self, fields: dict[str, str]) -> Item:
-        if len(fields) == 1 and next(iter(fields)).lstrip().startswith(("{", "[")):
-            raise invalid("body", f"looks like JSON, but was sent as a form: send Content-Type: {JSON}")
         given = {name: value for name, value in fields.items() if value != "" or name == "title"}
+        for name in self.form or ():
+            if name in given:
+                given[name] = with_sign(given[name])
         try:
-            return msgspec.convert(given, self.type, strict=False)
+            return msgspec.convert(given, self.type)
         except msgspec.ValidationError as error:
             raise from_validation(error, self._fields) from None
 
@@ -97,7 +107,7 @@ async def read_bytes(request: Request, limit: int) -> bytes:
                 raise _too_large(limit)
             chunks.append(chunk)
     except ClientDisconnect:
-        raise Problem(400, "malformed", "the body ended early") from None
+        raise malformed("the body ended early") from None
     return b"".join(chunks)
 
 
@@ -106,55 +116,36 @@ def _too_large(limit: int) -> Problem:
 
 
 async def _form(headers: Headers, data: bytes) -> dict[str, str]:
-    async def stream() -> AsyncIterator[bytes]:
-        yield data
-        yield b""
-
-    kind = headers["content-type"].lower()
-    try:
-        if kind.startswith(FORMS[1]):
-            parsed = await MultiPartParser(headers, stream(), max_files=0).parse()  # type: ignore[arg-type]
-        else:
-            parsed = await FormParser(headers, stream()).parse()  # type: ignore[arg-type]
-    except (MultiPartException, KeyError, UnicodeDecodeError, ValueError) as error:
-        raise Problem(400, "malformed", f"the body is not a form: {error}") from None
+    kind = headers["content-type"].partition(";")[0].strip().lower()
+    pairs = _urlencoded(data) if kind == FORMS[0] else await _multipart(headers, data)
     fields: dict[str, str] = {}
-    for name, value in parsed.multi_items():
+    for name, value in pairs:
         if name in fields:
             raise invalid(name, "given more than once")
-        if not isinstance(value, str):
-            raise invalid(name, "expected text, got a file")
         fields[name] = value
     return fields
 
 
-class Query:
-    """The query parameters of a request; those that nobody asks for by `known` are refused."""
+def _urlencoded(data: bytes) -> list[tuple[str, str]]:
+    if data.lstrip()[:1] in (b"{", b"["):
+        raise invalid("body", f"looks like JSON, but was sent as a form: send Content-Type: {JSON}")
+    try:
+        return parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except UnicodeDecodeError:
+        raise malformed("expected a form in UTF-8") from None
+    except ValueError:
+        raise malformed(f"expected a form of at most {MOST_FIELDS} fields") from None
 
-    def __init__(self, request: Request, known: Sequence[str]) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in request.query_params.multi_items():
-            if name not in known:
-                raise invalid(name, f"unknown query parameter; known are {', '.join(known)}")
-            if name in self._values:
-                raise invalid(name, "given more than once")
-            self._values[name] = value
 
-    def text(self, name: str) -> str | None:
-        return self._values.get(name)
+async def _multipart(headers: Headers, data: bytes) -> list[tuple[str, str]]:
+    async def stream() -> AsyncIterator[bytes]:
+        yield data
+        yield b""
 
-    def whole(self, name: str, default: int, *, least: int, most: int) -> int:
-        """A whole number within bounds."""
-        value = self._values.get(name)
-        if value is None:
-            return default
-        if not (value.isascii() and value.isdigit() and len(value) < 17 and least <= int(value) <= most):
-            raise invalid(name, f"expected a whole number from {least} to {most:,}, got {value!r}")
-        return int(value)
-
-    def choice(self, name: str, choices: Sequence[str]) -> str:
-        """One of some words, the first where none is given."""
-        value = self._values.get(name, choices[0])
-        if value not in choices:
-            raise invalid(name, f"expected {' or '.join(choices)}, got {value!r}")
-        return value
+    try:
+        parsed = await MultiPartParser(headers, stream(), max_files=0, max_fields=MOST_FIELDS).parse()  # type: ignore[arg-type]
+    except KeyError:
+        raise malformed("expected a multipart form, whose Content-Type tells its boundary") from None
+    except MultiPartException as error:
+        raise malformed(f"expected a multipart form of text fields: {error.message}") from None
+    return [(name, value) for name, value in parsed.multi_items() if isinstance(value, str)]

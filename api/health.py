@@ -68,11 +68,13 @@ class HealthRoutes:
     async def metrics(self, _: Request) -> Response:
         """GET /metrics: for Prometheus."""
         services = self._services
-        page = services.metrics.page(
-            [services.task_journal.tally],
-            await lags(services.server, services.shards),
-            await notice_stats(services.server, services.shards),
-        )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                behind = await lags(services.server, services.shards)
+                notices = await notice_stats(services.server, services.shards)
+        except TimeoutError:
+            raise Unavailable("Redis did not answer in time") from None
+        page = services.metrics.page([services.task_journal.tally], behind, notices)
         return Response(page, headers={"content-type": CONTENT_TYPE_LATEST})
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from api.app import build, services_of
-from duestream.lifecycle import process_name, serving
+from duestream.lifecycle import BACKLOG, listen, process_name, serving
 from duestream.settings import Settings, check_access
 
 log = logging.getLogger("duestream.api")
@@ -25,8 +25,9 @@ class _Uvicorn(uvicorn.Server):
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until the stop, then let the requests that are under way end."""
     check_access(settings)
+    sockets = listen(settings.host, settings.port)
     name = process_name("api")
-    async with serving(settings, name) as server:
+    async with serving(settings, name, stop) as server:
         services = services_of(settings, server, name)
         config = uvicorn.Config(
             build(services),
@@ -40,11 +41,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             server_header=False,
             date_header=True,
             proxy_headers=False,
-            backlog=2048,
+            backlog=BACKLOG,
             timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
         )
         uvicorn_server = _Uvicorn(config)
-        serving_task = asyncio.create_task(uvicorn_server.serve())
+        serving_task = asyncio.create_task(uvicorn_server.serve(sockets))
+        log.info("listening", extra={"worker": name, "host": settings.host, "port": sockets[0].getsockname()[1]})
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((serving_task, stopping), return_when=asyncio.FIRST_COMPLETED)
         services.hub.close()

@@ -11,7 +11,7 @@ from duestream.journal import Tally
 from duestream.lag import Lag
 from duestream.stats import BUCKETS_MS, NoticeStats
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
-from api.bodies import JSON
+from api.bodies import FORMS, JSON, NDJSON, Body
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.resources import Answer, Operation, Parameter, Resource
+from api.task_types import LARGEST_ID
 from duestream import __version__
 
 ALWAYS = (401, 503)  # problems that every operation may answer
+ID = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID, "examples": [7]}
 _REF = "#/components/schemas/{name}"
 
 
@@ -29,7 +31,7 @@ def document(resources: Sequence[Resource]) -> dict[str, Any]:
             "description": "Tasks, turns and jobs that fall due, on one journal.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {each.path: _path(each, refs) for each in resources},
+        "paths": {each.path: _path(each, refs, components) for each in resources},
         "components": {
             "schemas": components,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "an API key"}},
@@ -44,22 +46,23 @@ def _types(resources: Iterable[Resource]) -> list[Any]:
         for operation in resource.methods.values():
             if operation.body is not None:
                 found[operation.body.type] = None
-            found.update({each: None for answer in operation.answers.values() for each in answer.types})
+            for answer in operation.answers.values():
+                found.update(dict.fromkeys((*answer.types, *answer.shown)))
     return list(found)
 
 
-def _path(resource: Resource, refs: dict[Any, Any]) -> dict[str, Any]:
+def _path(resource: Resource, refs: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
     path: dict[str, Any] = {}
     if "{id}" in resource.path:
-        path["parameters"] = [
-            {"name": "id", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
-        ]
+        path["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": ID}]
     for method, operation in resource.methods.items():
-        path[method.lower()] = _operation(resource, method, operation, refs)
+        path[method.lower()] = _operation(resource, method, operation, refs, components)
     return path
 
 
-def _operation(resource: Resource, method: str, operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
+def _operation(
+    resource: Resource, method: str, operation: Operation, refs: dict[Any, Any], components: dict[str, Any]
+) -> dict[str, Any]:
     text = inspect.cleandoc(operation.handler.__doc__ or "").partition(": ")[2]
     name = resource.path.strip("/").replace("/", "-").replace("{", "").replace("}", "")
     described: dict[str, Any] = {
@@ -74,27 +77,37 @@ def _operation(resource: Resource, method: str, operation: Operation, refs: dict
     if operation.parameters:
         described["parameters"] = [_parameter(each) for each in operation.parameters]
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _content(operation, refs)}
+        described["requestBody"] = {"required": True, "content": _content(operation.body, refs, components)}
     return described
 
 
-def _content(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
-    assert operation.body is not None
-    one = refs[operation.body.type]
+def _content(body: Body[Any], refs: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
+    one = refs[body.type]
     content: dict[str, Any] = {}
-    for media in operation.body.media_types:
+    for media in body.media_types:
         schema = one
-        if operation.body.most > 1 and media == JSON:
-            schema = {
-                "anyOf": [
-                    one,
-                    {"type": "array", "items": one, "minItems": 1, "maxItems": operation.body.most},
-                ]
-            }
-        elif media.endswith("ndjson"):
-            schema = {"type": "string", "description": f"one {operation.body.type.__name__} a line"}
+        if body.most > 1 and media == JSON:
+            schema = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": body.most}]}
+        elif media in NDJSON:
+            schema = {"type": "string", "description": f"one {body.type.__name__} a line"}
+        elif media in FORMS:
+            schema = _form(components[body.type.__name__])
         content[media] = {"schema": schema}
     return content
+
+
+def _form(schema: dict[str, Any]) -> dict[str, Any]:
+    """A type as a form sends it: there is no null in a form, an empty field is as good as none."""
+    properties: dict[str, Any] = {}
+    for name, each in schema["properties"].items():
+        texts = [choice for choice in each.get("anyOf", ()) if choice["type"] == "string"]
+        properties[name] = {"anyOf": [*texts, {"const": ""}]} if texts else each
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": schema["required"],
+        "additionalProperties": False,
+    }
 
 
 def _answer(answer: Answer, refs: dict[Any, Any]) -> dict[str, Any]:

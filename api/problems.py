@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -70,6 +70,11 @@ def invalid(field: str, message: str) -> Problem:
     return Problem(422, "invalid", f"{field}: {message}", errors=[FieldError(field, message)])
 
 
+def malformed(message: str) -> Problem:
+    """400: the body cannot be read at all."""
+    return Problem(400, "malformed", f"body: {message}", errors=[FieldError("body", message)])
+
+
 def not_found(what: str) -> Problem:
     return Problem(404, "not-found", what)
 
@@ -134,8 +139,18 @@ async def on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
     detail = "there is nothing at this path" if error.status_code == 404 else error.detail
-    return Problem(error.status_code, kind, detail, headers=error.headers).response()
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers.setdefault("allow", "GET, HEAD")  # of static files, which do not say it
+    return Problem(error.status_code, kind, detail, headers=headers).response()
 
 
-async def on_crash(_: Request, __: Exception) -> Response:
-    return Problem(500, "internal", "something went wrong here; it is in the log").response()
+def on_crash(*, debug: bool) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What a mistake of ours is answered with; in debugging that says what it was."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        detail = f"{type(error).__name__}: {error}" if debug else "something went wrong here; it is in the log"
+        id = request.scope.get("duestream.request", "")
+        return Problem(500, "internal", detail, headers={"x-request-id": id}).response()
+
+    return answer

@@ -13,7 +13,10 @@ from duestream import instants
 from duestream.events import Origin
 from duestream.journal import Once
 
-_TAG = re.compile(r'(W/)?"([^"]*)"')
+ETAGS = r'^\*$|^(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*$'
+_TAGS = re.compile(ETAGS)
+_TAG = re.compile(r'(?:W/)?"[^"]*"')
+_SHOWN = {"if-match": "If-Match", "if-none-match": "If-None-Match"}
 _TRACE = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 
 
@@ -36,7 +39,8 @@ def once(request: Request, payload: object) -> Once | None:
     if not 1 <= len(key) <= 255:
         raise invalid("Idempotency-Key", "expected 1 to 255 characters")
     fingerprint = hashlib.sha256(msgspec.json.encode(payload)).hexdigest()[:32]
-    return Once(key=f"{request.scope['duestream.by']} {request.url.path} {key}", fingerprint=fingerprint)
+    scope = msgspec.json.encode((request.scope["duestream.by"], request.scope["path"], key)).decode()
+    return Once(key=scope, fingerprint=fingerprint)
 
 
 def etag(rev: int) -> str:
@@ -44,27 +48,34 @@ def etag(rev: int) -> str:
 
 
 class Condition:
-    """An If-Match header: which revisions the client would change; any where there is none."""
+    """An If-Match header: which revisions the client would change; any where there is none. Weak tags match none."""
 
     def __init__(self, request: Request) -> None:
-        value = request.headers.get("if-match")
-        self.given = value is not None
-        self._any = value is None or value.strip() == "*"
-        self._tags = {tag for weak, tag in _TAG.findall(value or "") if not weak}
+        tags = _tags(request, "if-match")
+        self.given = tags is not None
+        self._tags = tags
 
     def check(self, rev: int) -> None:
         """Raises Problem 412 where the entity's revision is none of those."""
-        if not self._any and str(rev) not in self._tags:
-            raise self.failed(rev)
-
-    def failed(self, rev: int) -> Problem:
+        if self._tags is None or "*" in self._tags or etag(rev) in self._tags:
+            return
         detail = f"If-Match names another revision; it is at {etag(rev)} now"
-        return Problem(412, "precondition-failed", detail, headers={"etag": etag(rev)})
+        raise Problem(412, "precondition-failed", detail, headers={"etag": etag(rev)})
 
 
 def unchanged(request: Request, tag: str) -> bool:
     """Whether an If-None-Match header says that the client has this already (weak comparison, RFC 9110)."""
-    value = request.headers.get("if-none-match")
-    if value is None:
-        return False
-    return value.strip() == "*" or tag.strip('"') in {each for _, each in _TAG.findall(value)}
+    tags = _tags(request, "if-none-match")
+    return tags is not None and ("*" in tags or tag in {each.removeprefix("W/") for each in tags})
+
+
+def _tags(request: Request, name: str) -> list[str] | None:
+    """The tags of a header, as they are written; None where there is none. Raises Problem."""
+    if name not in request.headers:
+        return None
+    value = ",".join(request.headers.getlist(name)).strip()
+    if value == "*":
+        return ["*"]
+    if not _TAGS.match(value):
+        raise invalid(_SHOWN[name], f'expected * or ETags in quotes, such as "3", got {value!r}')
+    return _TAG.findall(value)

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.bodies import Body
 from api.problems import Problem
+from api.query import Query
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -25,16 +26,24 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A documented answer: one of some types sent as JSON, or another media type, or nothing."""
+    """A documented answer: one of some types sent as JSON, or another media type, or nothing.
+
+    shown: types that the text speaks of.
+    """
 
     text: str
     types: Sequence[Any] = ()
     media_type: str = ""
+    shown: Sequence[Any] = ()
     headers: Mapping[str, str] = {}
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What one method does at a path. problems: the error statuses beside those that every operation may answer."""
+    """What one method does at a path.
+
+    problems: the error statuses beside those that every operation may answer; with 422 among them, query parameters
+    that are not in `parameters` are refused.
+    """
 
     handler: Handler
     tag: str
@@ -60,6 +69,11 @@ class _Dispatch:
     def __init__(self, resource: Resource) -> None:
         self._path = resource.path
         self._handlers = {name: operation.handler for name, operation in resource.methods.items()}
+        self._parameters = {
+            name: [each.name for each in operation.parameters if each.where == "query"]
+            for name, operation in resource.methods.items()
+            if 422 in operation.problems
+        }
         if "GET" in self._handlers:
             self._handlers["HEAD"] = self._handlers["GET"]
         self._allow = ", ".join(sorted({*self._handlers, "OPTIONS"}))
@@ -68,7 +82,10 @@ class _Dispatch:
         scope["duestream.route"] = self._path
         handler = self._handlers.get(scope["method"])
         if handler is not None:
-            response = await handler(Request(scope, receive, send))
+            request = Request(scope, receive, send)
+            if scope["query_string"] and scope["method"] in self._parameters:
+                Query(request).refuse_unknown(self._parameters[scope["method"]])
+            response = await handler(request)
         elif scope["method"] == "OPTIONS":
             response = Response(status_code=204, headers={"allow": self._allow})
         else:

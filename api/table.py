@@ -3,39 +3,30 @@
 from collections.abc import Mapping
 from typing import Any
 
-from api.events import EventRoutes
+from api.entries import JournalEvent
+from api.events import TYPES, EventRoutes
 from api.health import Health, HealthRoutes, Readiness
+from api.requests import ETAGS
 from api.resources import Answer, Operation, Parameter, Resource
 from api.services import Services
-from api.tasks import (
-    EDIT,
-    EDITS,
-    MOST,
-    NEW,
-    PAGE,
-    TaskHistory,
-    TaskList,
-    TaskRoutes,
-    TasksDeleted,
-    TaskUpdates,
-    TaskView,
-)
+from api.task_lists import CONSISTENCY, MOST_SKIPPED, PAGE
+from api.task_types import MOST, TaskHistory, TaskList, TasksDeleted, TaskUpdates, TaskView
+from api.tasks import EDIT, EDITS, NEW, TaskRoutes
 from duestream.instants import ISO_8601
 
 TEXT: Mapping[str, Any] = {"type": "string"}
 INSTANT: Mapping[str, Any] = {"type": "string", "pattern": ISO_8601}
-IF_MATCH = Parameter("If-Match", TEXT, "change only this revision (an ETag)", "header")
-IF_NONE_MATCH = Parameter("If-None-Match", TEXT, "304 if it is still this revision", "header")
+TAGS: Mapping[str, Any] = {"type": "string", "pattern": ETAGS, "examples": ['"3"']}
+IF_MATCH = Parameter("If-Match", TAGS, "change only this revision (an ETag)", "header")
+IF_NONE_MATCH = Parameter("If-None-Match", TAGS, "304 if it is still this revision", "header")
 ONCE = Parameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255},
     "the same key with the same payload gets the same answer, for 24 hours",
     "header",
 )
-CONSISTENCY = Parameter(
-    "consistency",
-    {"type": "string", "enum": ["strong", "eventual"]},
-    "strong (default) sees every acknowledged write",
+READ_CONSISTENCY = Parameter(
+    "consistency", {"type": "string", "enum": CONSISTENCY}, "strong (default) sees every acknowledged write"
 )
 BODY_PROBLEMS = (400, 413, 415, 422)
 
@@ -47,16 +38,21 @@ def table(services: Services) -> list[Resource]:
 
 def _tasks(tasks: TaskRoutes) -> list[Resource]:
     tag = "tasks"
+    same = Answer("still the same", headers={"ETag": "its revision"})
     one = {200: Answer("the task", (TaskView,), headers={"ETag": "its revision"})}
     change = Operation(tasks.update, tag, one, (*BODY_PROBLEMS, 404, 409, 412), EDIT, (IF_MATCH,))
     filters = (
         Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST}, f"{PAGE:,} by default"),
-        Parameter("offset", {"type": "integer", "minimum": 0, "maximum": 10**12}),
+        Parameter(
+            "offset",
+            {"type": "integer", "minimum": 0, "maximum": MOST_SKIPPED},
+            "leaves out so many; not with a cursor",
+        ),
         Parameter("cursor", TEXT, "goes on where a page ended: the Link header has it"),
-        Parameter("expires_before", INSTANT),
-        Parameter("expires_after", INSTANT),
+        Parameter("expires_before", INSTANT, "tasks that never expire are left out"),
+        Parameter("expires_after", INSTANT, "tasks that never expire are left out"),
         Parameter("title", TEXT, "the beginning of the title"),
-        CONSISTENCY,
+        READ_CONSISTENCY,
     )
     created = Answer("created; many tasks are answered as a TaskList", (TaskView, TaskList), headers={
         "Location": "where the task is", "ETag": "its revision",
@@ -82,30 +78,35 @@ def _tasks(tasks: TaskRoutes) -> list[Resource]:
             "/v1/tasks/{id}",
             {
                 "GET": Operation(
-                    tasks.read, tag, {**one, 304: Answer("still the same")}, (404, 422),
-                    parameters=(IF_NONE_MATCH, CONSISTENCY),
+                    tasks.read, tag, {**one, 304: same}, (404, 422),
+                    parameters=(IF_NONE_MATCH, READ_CONSISTENCY),
                 ),
                 "PUT": change,
                 "PATCH": change,
                 "DELETE": Operation(
-                    tasks.delete, tag, {204: Answer("deleted")}, (404, 412), parameters=(IF_MATCH,)
+                    tasks.delete, tag, {204: Answer("deleted")}, (404, 409, 412, 422), parameters=(IF_MATCH,)
                 ),
             },
         ),
         Resource(
             "/v1/tasks/{id}/events",
-            {"GET": Operation(tasks.history, tag, {200: Answer("its events", (TaskHistory,))}, (404,))},
+            {"GET": Operation(tasks.history, tag, {200: Answer("its events", (TaskHistory,))}, (404, 422))},
         ),
     ]  # fmt: skip
 
 
 def _events(events: EventRoutes) -> list[Resource]:
     parameters = (
-        Parameter("types", TEXT, "only these, separated by commas, as task.expiring"),
-        Parameter("since", TEXT, "resume after this event id, as Last-Event-ID does"),
-        Parameter("Last-Event-ID", TEXT, "resume after this event", "header"),
+        Parameter("types", TEXT, f"only these, separated by commas: {', '.join(TYPES)}"),
+        Parameter("since", TEXT, "goes on after the event with this id, as Last-Event-ID does; 0 is the beginning"),
+        Parameter("Last-Event-ID", TEXT, "goes on after the event with this id", "header"),
     )
-    stream = Answer("events as they come", media_type="text/event-stream")
+    stream = Answer(
+        "server-sent events as they come: `id` to resume by, `event` is the type, `data` a JournalEvent; a client that"
+        " does not keep up is sent the event `reset` and let go",
+        media_type="text/event-stream",
+        shown=(JournalEvent,),
+    )
     return [
         Resource("/v1/events", {"GET": Operation(events.events, "events", {200: stream}, (422,), None, parameters)})
     ]

@@ -1,129 +1,43 @@
 """/v1/tasks: create, read, change and delete tasks, one or many."""
 
-import base64
-import binascii
-import re
-from collections.abc import Callable
-from datetime import datetime
-from typing import Annotated
-from urllib.parse import urlencode
-
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.bodies import Body, Query
-from api.problems import Problem, invalid, not_found
+from api.bodies import Body
+from api.entries import event_view
+from api.problems import RETRY_AFTER, Problem, invalid, not_found
+from api.query import Query
 from api.requests import Condition, etag, once, origin, unchanged
 from api.services import Services
-from duestream import instants, tasks
+from api.task_lists import CONSISTENCY, instant, next_page, wanted
+from api.task_types import (
+    MOST,
+    NewTask,
+    TaskEdit,
+    TaskEdits,
+    TaskHistory,
+    TaskList,
+    TasksDeleted,
+    TaskUpdates,
+    created_view,
+    view,
+)
+from duestream import tasks
 from duestream.batches import create_many
 from duestream.errors import InFlight, Refused
 from duestream.events import Origin, Transition
 from duestream.journal import Accepted, Command
 from duestream.tasks import Edit, Task, TaskDeleted, TasksCleared, TaskUpdated
 
-MOST = 10_000
-PAGE = 1000
 ATTEMPTS = 50  # of a read-modify-write; each that fails is another's that succeeded
-LIST_PARAMETERS = ("limit", "offset", "cursor", "expires_before", "expires_after", "title", "consistency")
 
-Title = Annotated[str, Meta(min_length=1, max_length=50, description="1 to 50 characters")]
-Description = Annotated[str, Meta(max_length=65_536)]
-Instant = Annotated[
-    str,
-    Meta(
-        pattern=instants.ISO_8601,
-        description="ISO 8601; without an offset it is in the configured time zone",
-        examples=["2026-12-24T18:30:00+01:00"],
-    ),
-]
-
-
-class NewTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A task to create. Without an expiry it never expires."""
-
-    title: Title
-    description: Description | None = None
-    expiry_dt: Instant | None = None
-
-
-class TaskEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to change of a task: only the fields given change, null clears."""
-
-    title: Title | UnsetType = UNSET
-    description: Description | None | UnsetType = UNSET
-    expiry_dt: Instant | None | UnsetType = UNSET
-
-
-class TaskEditById(TaskEdit, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to change of the task with this id."""
-
-    id: Annotated[int, Meta(ge=0)]
-
-
-class TaskEdits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Changes of many tasks."""
-
-    tasks: Annotated[list[TaskEditById], Meta(max_length=MOST)]
-
-
-class TaskView(msgspec.Struct, frozen=True):
-    """A task."""
-
-    id: int
-    title: str
-    description: str | None
-    expiry_dt: str | None
-    create_dt: str
-    update_dt: str
-
-
-class TaskList(msgspec.Struct, frozen=True):
-    """Tasks in order of id."""
-
-    tasks: list[TaskView]
-
-
-class TaskUpdates(msgspec.Struct, frozen=True):
-    """The tasks as they are now, and the ids that don't exist."""
-
-    tasks: list[TaskView]
-    discarded: list[int]
-
-
-class TasksDeleted(msgspec.Struct, frozen=True):
-    """How many tasks were deleted."""
-
-    deleted: int
-
-
-class TaskEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One event of a task's history."""
-
-    event: str
-    type: str
-    rev: int
-    at: str
-    by: str
-    data: msgspec.Raw
-    cause: str = ""
-    trace: str = ""
-
-
-class TaskHistory(msgspec.Struct, frozen=True):
-    """A task's events, oldest first."""
-
-    events: list[TaskEvent]
-
-
-NEW = Body(NewTask, most=MOST, form=True)
+NEW = Body(NewTask, most=MOST, form=("expiry_dt",))
 EDIT = Body(TaskEdit)
 EDITS = Body(TaskEdits)
 _encode = msgspec.json.Encoder().encode
 _NO_CACHE = "private, no-cache"
-_PLUS = re.compile(r"(?<=:\d\d) (?=\d\d:?\d\d$)")  # an offset's sign, where the client did not quote it
 
 
 class TaskRoutes:
@@ -146,7 +60,7 @@ class TaskRoutes:
             tasks.create(
                 title=new.title,
                 description=new.description,
-                expiry_dt=self._instant(new.expiry_dt, f"[{n}].expiry_dt" if many else "expiry_dt"),
+                expiry_dt=instant(new.expiry_dt, f"[{n}].expiry_dt" if many else "expiry_dt", self._zone),
                 lead=self._lead,
             )
             for n, new in enumerate(news)
@@ -154,21 +68,7 @@ class TaskRoutes:
         source = origin(request)
         command = Command(source, [Transition(event) for event in events], once(request, body), memo=source.at)
         accepted = await self._create_once(command)
-        views = [
-            _view(
-                Task(
-                    int(id),
-                    1,
-                    each.title,
-                    each.description,
-                    each.expiry_dt,
-                    accepted.memo,
-                    accepted.memo,
-                    None,
-                )
-            )
-            for id, each in zip(accepted.ids, events, strict=True)
-        ]
+        views = [created_view(int(id), event, accepted.memo) for id, event in zip(accepted.ids, events, strict=True)]
         headers = {"idempotent-replayed": "true"} if accepted.replayed else {}
         if many:
             return _json(TaskList(views), 201, headers)
@@ -188,57 +88,23 @@ class TaskRoutes:
 
     async def list(self, request: Request) -> Response:
         """GET /v1/tasks: a page of the tasks, in order of id."""
-        query = Query(request, LIST_PARAMETERS)
-        limit = query.whole("limit", PAGE, least=1, most=MOST)
-        offset = query.whole("offset", 0, least=0, most=10**12)
-        cursor = query.text("cursor")
-        if cursor is not None and query.text("offset") is not None:
-            raise invalid("cursor", "expected either a cursor or an offset")
-        matches = self._filter(query)
-        if query.choice("consistency", ("strong", "eventual")) == "strong":
+        asked = wanted(Query(request), self._zone)
+        if asked.fresh:
             await self._tasks.applied()
         found = await self._tasks.page(
-            after=-1 if cursor is None else _after(cursor), offset=offset, limit=limit + 1, matches=matches
+            after=asked.after, offset=asked.offset, limit=asked.limit + 1, matches=asked.matches
         )
-        page = found[:limit]
+        page = found[: asked.limit]
         headers = {"cache-control": _NO_CACHE}
-        if len(found) > limit:
-            kept = [
-                (name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "offset")
-            ]
-            following = urlencode([*kept, ("cursor", _cursor(page[-1].id))])
-            headers["link"] = f'</v1/tasks?{following}>; rel="next"'
-        return _json(TaskList([_view(task) for task in page]), 200, headers)
-
-    def _filter(self, query: Query) -> Callable[[Task], bool] | None:
-        before = self._bound(query, "expires_before")
-        after = self._bound(query, "expires_after")
-        prefix = query.text("title")
-        if before is None and after is None and prefix is None:
-            return None
-
-        def matches(task: Task) -> bool:
-            if (before or after) and task.expiry_dt is None:
-                return False
-            expiry = task.expiry_dt or ""
-            return (
-                (before is None or expiry < before)
-                and (after is None or expiry > after)
-                and (prefix is None or task.title.startswith(prefix))
-            )
-
-        return matches
-
-    def _bound(self, query: Query, name: str) -> str | None:
-        text = query.text(name)
-        at = self._instant(text if text is None else _PLUS.sub("+", text), name)
-        return None if at is None else instants.exact(at)
+        if len(found) > asked.limit:
+            headers["link"] = next_page(request, page[-1].id)
+        return _json(TaskList([view(task) for task in page]), 200, headers)
 
     async def read(self, request: Request) -> Response:
         """GET /v1/tasks/{id}: one task."""
         fresh = True
         if request.scope["query_string"]:
-            fresh = Query(request, ("consistency",)).choice("consistency", ("strong", "eventual")) == "strong"
+            fresh = Query(request).choice("consistency", CONSISTENCY) == "strong"
         id = _id(request)
         task = await self._tasks.get(id, fresh=fresh)
         if task is None:
@@ -247,7 +113,7 @@ class TaskRoutes:
         headers = {"etag": tag, "cache-control": _NO_CACHE}
         if unchanged(request, tag):
             return Response(status_code=304, headers=headers)
-        return _json(_view(task), 200, headers)
+        return _json(view(task), 200, headers)
 
     async def update(self, request: Request) -> Response:
         """PUT, PATCH /v1/tasks/{id}: change the fields given."""
@@ -262,7 +128,7 @@ class TaskRoutes:
             condition.check(task.rev)
             event = tasks.update(task, edit, self._lead)
             if not _differs(task, event):
-                return _json(_view(task), 200, {"etag": etag(task.rev)})
+                return _json(view(task), 200, {"etag": etag(task.rev)})
             try:
                 accepted = await self._journal.append(Command(source, (Transition(event, str(id), task.rev),)))
             except Refused as refusal:
@@ -270,15 +136,17 @@ class TaskRoutes:
                     raise _unknown(id) from None
                 continue
             updated = _updated(task, event, source, accepted.revs[0])
-            return _json(_view(updated), 200, {"etag": etag(updated.rev)})
-        raise Problem(409, "conflict", f"task {id} is being changed too often", headers={"retry-after": "1"})
+            return _json(view(updated), 200, {"etag": etag(updated.rev)})
+        raise _contended(f"task {id} is")
 
     async def update_many(self, request: Request) -> Response:
         """PUT /v1/tasks: change many; ids that don't exist are left out and named."""
         body = await EDITS.one(request, self._settings.body_limit)
-        edits = {each.id: self._edit(each, f"tasks[{n}].") for n, each in enumerate(body.tasks)}
-        if len(edits) < len(body.tasks):
-            raise invalid("tasks", "expected each id once")
+        edits: dict[int, Edit] = {}
+        for n, each in enumerate(body.tasks):
+            if each.id in edits:
+                raise invalid(f"tasks[{n}].id", f"expected each id once, and {each.id} was given before")
+            edits[each.id] = self._edit(each, f"tasks[{n}].")
         source = origin(request)
         done: dict[int, Task] = {}
         left = list(edits)
@@ -297,30 +165,33 @@ class TaskRoutes:
                 else:
                     done[id] = _updated(found[id], events[id], source, outcome.revs[0])
             if not left:
-                views = [_view(done[id]) for id in edits if id in done]
+                views = [view(done[id]) for id in edits if id in done]
                 return _json(TaskUpdates(views, [id for id in edits if id not in done]), 200, {})
-        raise Problem(409, "conflict", f"tasks {left} are being changed too often", headers={"retry-after": "1"})
+        raise _contended(f"tasks {', '.join(map(str, left[:10]))} are")
 
     async def delete(self, request: Request) -> Response:
-        """DELETE /v1/tasks/{id}"""
+        """DELETE /v1/tasks/{id}: delete a task."""
         id = _id(request)
         condition = Condition(request)
-        rev = 0
-        if condition.given:
-            task = await self._tasks.get(id)
-            if task is None:
-                raise _unknown(id)
-            condition.check(task.rev)
-            rev = task.rev
-        try:
-            await self._journal.append(Command(origin(request), (Transition(TaskDeleted(), str(id), rev),)))
-        except Refused as refusal:
-            raise (condition.failed(refusal.rev) if refusal.status else _unknown(id)) from None
-        return Response(status_code=204)
+        for _ in range(ATTEMPTS):
+            rev = 0
+            if condition.given:
+                task = await self._tasks.get(id)
+                if task is None:
+                    raise _unknown(id)
+                condition.check(task.rev)
+                rev = task.rev
+            try:
+                await self._journal.append(Command(origin(request), (Transition(TaskDeleted(), str(id), rev),)))
+            except Refused as refusal:
+                if not refusal.status:
+                    raise _unknown(id) from None
+                continue
+            return Response(status_code=204)
+        raise _contended(f"task {id} is")
 
     async def clear(self, request: Request) -> Response:
         """DELETE /v1/tasks: delete all there are."""
-        Query(request, ())
         deleted = await self._journal.clear(origin(request), TasksCleared.type)
         return _json(TasksDeleted(deleted), 200, {})
 
@@ -330,19 +201,7 @@ class TaskRoutes:
         entries = await self._tasks.history(id)
         if not entries:
             raise _unknown(id)
-        events = [
-            TaskEvent(
-                event=each.entry,
-                type=each.type,
-                rev=each.rev,
-                at=each.at,
-                by=each.by,
-                data=msgspec.Raw(each.data.encode()),
-                cause=each.cause,
-                trace=each.trace,
-            )
-            for each in entries
-        ]
+        events = [event_view(entry) for entry in entries]
         return _json(TaskHistory(events), 200, {"cache-control": _NO_CACHE})
 
     def _edit(self, body: TaskEdit, at: str) -> Edit:
@@ -350,32 +209,12 @@ class TaskRoutes:
         return Edit(
             title=body.title,
             description=body.description,
-            expiry_dt=UNSET if isinstance(expiry, UnsetType) else self._instant(expiry, f"{at}expiry_dt"),
+            expiry_dt=UNSET if isinstance(expiry, UnsetType) else instant(expiry, f"{at}expiry_dt", self._zone),
         )
-
-    def _instant(self, text: str | None, field: str) -> datetime | None:
-        if text is None:
-            return None
-        try:
-            return instants.parse(text, self._zone)
-        except ValueError as error:
-            raise invalid(field, str(error)) from None
 
 
 def _json(value: object, status: int, headers: dict[str, str]) -> Response:
     return Response(_encode(value), status, headers, "application/json")
-
-
-def _view(task: Task) -> TaskView:
-    expiry = task.expiry_dt
-    return TaskView(
-        task.id,
-        task.title,
-        task.description,
-        None if expiry is None else instants.shown(expiry),
-        task.create_dt,
-        task.update_dt,
-    )
 
 
 def _updated(task: Task, event: TaskUpdated, source: Origin, rev: int) -> Task:
@@ -406,15 +245,5 @@ def _unknown(id: int) -> Problem:
     return not_found(f"there is no task {id}")
 
 
-def _cursor(after: int) -> str:
-    return base64.urlsafe_b64encode(f"tasks:{after}".encode()).decode().rstrip("=")
-
-
-def _after(cursor: str) -> int:
-    try:
-        kind, _, after = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
-    except (binascii.Error, ValueError):
-        kind, after = "", ""
-    if kind != "tasks" or not (after.isascii() and after.isdigit() and len(after) < 16):
-        raise invalid("cursor", "expected a cursor as a Link header of this list gave it")
-    return int(after)
+def _contended(what: str) -> Problem:
+    return Problem(409, "conflict", f"{what} being changed too often", headers=RETRY_AFTER)
