@@ -16,6 +16,8 @@ ISO_8601 = (
     r"^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}(:?\d{2})?)?)?$"  # a profile of it
 )
 _ISO_8601 = re.compile(ISO_8601)
+_STORED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.(?:\d{3}|\d{6})Z$")
+_MILLISECOND = timedelta(milliseconds=1)
 _NUMBER = re.compile(r"^(\d+(?:\.\d+)?)$")
 _SPAN = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 
@@ -42,10 +44,14 @@ def shown(text: str) -> str:
 
 def ms(text: str) -> int:
     """ms since the epoch of a stored instant, rounded down. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
+    return (datetime.fromisoformat(check(text)) - EPOCH) // _MILLISECOND
+
+
+def check(text: str) -> str:
+    """The text, if it has the form of a stored instant. Raises ValueError."""
+    if not _STORED.match(text):
         raise ValueError(f"expected an instant in UTC, got {text!r}")
-    return (at - EPOCH) // timedelta(milliseconds=1)
+    return text
 
 
 def parse(text: str, zone: tzinfo | None) -> datetime:

@@ -162,7 +162,7 @@ def project(entry: Entry) -> Change | Cleared:
 
 
 def _change(entry: Entry, event: Event) -> Change:
-    instants.ms(entry.at)
+    instants.check(entry.at)
     facts = {event_field(entry.rev): entry.entry}
     number = None
     due = None
@@ -177,9 +177,9 @@ def _change(entry: Entry, event: Event) -> Change:
     if notice_dt is not None:
         due = instants.ms(notice_dt)
     if event.expiry_dt is not None:
-        instants.ms(event.expiry_dt)
+        instants.check(event.expiry_dt)
     if isinstance(event, TaskExpiring):
-        instants.ms(event.update_dt)
+        instants.check(event.update_dt)
     state = {
         "title": event.title,
         "description": event.description,
