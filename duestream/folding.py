@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from duestream.applying import Projected, understand
 from duestream.changes import Change, merge
 from duestream.group import Raw
@@ -9,6 +11,13 @@ from duestream.keys import Keys
 from duestream.server import Server
 
 STEP = 1000
+
+
+class Ahead(msgspec.Struct):
+    """Entities after each of their events, from the fold on, and the highest clear."""
+
+    steps: dict[str, list[Change]]
+    cleared: int
 
 
 class Fold:
@@ -26,7 +35,8 @@ class Fold:
 
     async def advance(self) -> None:
         """Take in everything up to the stream's end."""
-        async for batch in self._batches():
+        async for batch in self._batches(self.upto):
+            self.upto = batch[-1][0]
             read = understand(self._projected, batch)
             for id, change in read.changes.items():
                 before = self.changes.get(id)
@@ -35,20 +45,34 @@ class Fold:
             self.entries += len(batch)
             self.dead += len(read.dead)
 
-    async def _batches(self) -> AsyncIterator[list[Raw]]:
-        while True:
-            batch: list[Raw] = await self._server.call(
-                "XRANGE", self._keys.journal(self._projected.kind), f"({self.upto}", "+", "COUNT", STEP
-            )
-            if not batch:
-                return
-            self.upto = batch[-1][0]
+    async def ahead(self, ids: set[str]) -> "Ahead":
+        """What became of some entities since; the fold stays where it is."""
+        ahead = Ahead({id: [self.changes[id]] if id in self.changes else [] for id in ids}, self.cleared)
+        async for batch in self._batches(self.upto):
+            for raw in batch:
+                read = understand(self._projected, [raw])
+                for id, change in read.changes.items():
+                    if id in ids:
+                        steps = ahead.steps[id]
+                        steps.append(merge(steps[-1], change) if steps else change)
+                ahead.cleared = max(ahead.cleared, read.cleared)
+        return ahead
+
+    async def _batches(self, after: str) -> AsyncIterator[list[Raw]]:
+        journal = self._keys.journal(self._projected.kind)
+        while batch := await self._server.call("XRANGE", journal, f"({after}", "+", "COUNT", STEP):
+            after = batch[-1][0]
             yield batch
 
     def covered(self, id: str) -> bool:
         """Whether a clear deleted it."""
-        return bool(self.cleared) and id.isdigit() and int(id) <= self.cleared
+        return covers(self.cleared, id)
 
     def live(self) -> dict[str, Change]:
         """The entities that exist."""
         return {id: change for id, change in self.changes.items() if not change.gone and not self.covered(id)}
+
+
+def covers(cleared: int, id: str) -> bool:
+    """Whether a clear up to `cleared` deletes an entity."""
+    return bool(cleared) and id.isdigit() and int(id) <= cleared

@@ -6,7 +6,7 @@ import msgspec
 
 from duestream.applying import Projected
 from duestream.changes import Change, model_of
-from duestream.folding import Fold
+from duestream.folding import Ahead, Fold, covers
 from duestream.fresh import Freshness
 from duestream.keys import Keys
 from duestream.server import Server
@@ -40,6 +40,15 @@ class Standing(msgspec.Struct, frozen=True):
     head: str | None
     listed: bool
     due: float | None
+
+    @property
+    def rev(self) -> int:
+        """The model's revision."""
+        return _whole(self.model.get("rev", ""))
+
+    @property
+    def head_rev(self) -> int:
+        return _whole((self.head or "").partition(" ")[0])
 
 
 class Verification:
@@ -77,8 +86,15 @@ class Verification:
         ordered = sorted(ids)
         for start in range(0, len(ordered), STEP):
             chunk = ordered[start : start + STEP]
-            for id, standing in zip(chunk, await self._standing(chunk), strict=True):
-                if what := self._differs(id, standing):
+            standings = await self._standing(chunk)
+            newer = {
+                id
+                for id, standing in zip(chunk, standings, strict=True)
+                if max(standing.rev, standing.head_rev) > self._rev(id)
+            }
+            ahead = await self._fold.ahead(newer) if newer else Ahead({}, self._fold.cleared)
+            for id, standing in zip(chunk, standings, strict=True):
+                if what := self._differs(id, standing, ahead):
                     differing.add(id)
                     if report is not None:
                         report.differences.append(Difference(self._projected.kind, self._keys.shard, id, what))
@@ -92,35 +108,42 @@ class Verification:
             chunk = ordered[start : start + STEP]
             for id, standing in zip(chunk, await self._standing(chunk), strict=True):
                 change = self._fold.changes.get(id)
-                rev = int(standing.head.split()[0]) if standing.head else 0
-                if rev == (0 if change is None or change.gone or self._fold.covered(id) else change.rev):
+                if standing.head_rev == (0 if change is None or change.gone or self._fold.covered(id) else change.rev):
                     settled.add(id)
         return settled
 
     async def _standing(self, ids: list[str]) -> list[Standing]:
-        server, keys, kind = self._server, self._keys, self._projected.kind
-        models = await server.run("hashes", [self._projected.model(keys, id) for id in ids], [])
-        heads = await server.call("HMGET", keys.heads(kind), *ids)
-        listed = await server.call("ZMSCORE", keys.listed(kind), *ids)
-        due = await server.call("ZMSCORE", self._projected.due(keys), *ids)
+        keys, kind = self._keys, self._projected.kind
+        names = [keys.heads(kind), keys.listed(kind), self._projected.due(keys)]
+        reply = await self._server.run("standing", [*names, *(self._projected.model(keys, id) for id in ids)], ids)
         return [
-            Standing(dict(zip(flat[::2], flat[1::2], strict=True)), head, place is not None, at)
-            for flat, head, place, at in zip(models, heads, listed, due, strict=True)
+            Standing(
+                dict(zip(flat[::2], flat[1::2], strict=True)), head or None, bool(place), float(due) if due else None
+            )
+            for flat, head, place, due in reply
         ]
 
-    def _differs(self, id: str, standing: Standing) -> str:
+    def _rev(self, id: str) -> int:
+        """The fold's revision of an entity."""
         change = self._fold.changes.get(id)
-        if change is None:
+        return 0 if change is None else change.rev
+
+    def _differs(self, id: str, standing: Standing, ahead: Ahead) -> str:
+        """What is wrong with an entity, seen from the journal as of the model's revision; "" if nothing is."""
+        known = self._fold.changes.get(id)
+        steps = ahead.steps.get(id) or ([] if known is None else [known])
+        if not steps:
             return "the journal knows nothing of it"
-        if self._fold.covered(id):
+        change = next((step for step in steps if step.rev >= standing.rev), steps[-1]) if standing.rev else steps[0]
+        if covers(ahead.cleared, id):
             return ""  # what a clear covers is swept in its own time, and is not served
         expected = model_of(change)
         if change.gone:
             return _gone(standing, expected)
         if standing.model != expected:
             return _fields(standing.model, expected)
-        if standing.head is None or standing.head.split()[0] != str(change.rev):
-            return f"head is {standing.head!r}, journal is at revision {change.rev}"
+        if not steps[-1].gone and not change.rev <= standing.head_rev <= steps[-1].rev:
+            return f"head is {standing.head!r}, journal is at revision {steps[-1].rev}"
         return _places(standing, change)
 
     async def _present(self) -> AsyncIterator[str]:
@@ -133,6 +156,10 @@ class Verification:
         for zset in (keys.listed(kind), self._projected.due(keys)):
             async for member, _ in self._server.client.zscan_iter(zset, count=STEP):
                 yield member
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 def _gone(standing: Standing, expected: dict[str, str]) -> str:
