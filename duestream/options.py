@@ -5,13 +5,16 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from duestream import lifecycle, logs
-from duestream.errors import Misuse, Unavailable
+from duestream.errors import DuestreamError, Misuse
 from duestream.settings import Settings, load
+
+REFUSED = 2  # exit status: what was asked for cannot be done, and trying again does not help
+AWAY = 75  # exit status of a process that may be started again: Redis was away
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
@@ -39,18 +42,31 @@ def settings_from(config: Path | None, **flags: Any) -> Settings:
     return settings
 
 
-def fail(error: Exception) -> Any:
-    """End the program with what is wrong, and status 2."""
+def fail(error: Exception, status: int = REFUSED) -> NoReturn:
+    """End the program with what is wrong."""
     typer.secho(f"duestream: {error}", fg="red", err=True)
-    sys.exit(2)
+    sys.exit(status)
 
 
-def start(settings: Settings, main: Main) -> None:
-    """Run one process until it is told to stop."""
+def start(settings: Settings, main: Main, *, away: int = REFUSED) -> None:
+    """Run one process until it is told to stop. `away` is the status where Redis is; a mistake's is REFUSED."""
     try:
         lifecycle.run(lambda stop: main(settings, stop))
-    except* (Misuse, Unavailable) as errors:
-        fail(errors.exceptions[0])
+    except (DuestreamError, BaseExceptionGroup) as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
+        fail(reason, REFUSED if isinstance(reason, Misuse) else away)
+
+
+def _reason(error: BaseException) -> DuestreamError | None:
+    """The first of the errors of a group; None where it holds anything that Duestream does not raise."""
+    if isinstance(error, DuestreamError):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    reasons = [_reason(each) for each in error.exceptions]
+    return None if None in reasons else reasons[0]
 
 
 def process(name: str, main: Main) -> None:
@@ -74,7 +90,7 @@ def process(name: str, main: Main) -> None:
             release=release,
             insecure_no_auth=insecure_no_auth,
         )
-        start(settings, main)
+        start(settings, main, away=AWAY)
 
     command.__doc__ = f"One {name} process of Duestream."
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from duestream import keys
 from duestream.errors import Misuse, Unavailable, WrongShards
+from duestream.packing import pack_with_hiredis
 from duestream.scripts import script
 
 log = logging.getLogger("duestream.server")
@@ -49,7 +51,9 @@ RAW = (
     "XINFO CONSUMERS",
     "XPENDING",
 )
-CONNECTIONS = 64
+CONNECTIONS = 2**16  # those that block take one each; the rest take turns
+AT_ONCE = 64  # commands on their way that do not block
+BLOCKING = ("XREAD", "XREADGROUP")
 FIRST_PAUSE = 0.05  # seconds
 LONGEST_BLOCK = 5.0  # seconds that a command may block; well below the socket's time limit
 
@@ -62,6 +66,7 @@ class Server:
 
     def __init__(self, client: "Redis | RedisCluster") -> None:
         self.client = client
+        self._turns = asyncio.Semaphore(AT_ONCE)
         for command in RAW:
             client.set_response_callback(command, lambda response, **_: response)
 
@@ -70,7 +75,10 @@ class Server:
         if patience:
             return await self.patiently(lambda: self.call(*command), patience)
         try:
-            return await self.client.execute_command(*command)
+            if command[0] in BLOCKING:
+                return await self.client.execute_command(*command)
+            async with self._turns:
+                return await self.client.execute_command(*command)
         except AuthenticationError:
             raise
         except AWAY as error:
@@ -117,20 +125,37 @@ class Server:
 
 
 @asynccontextmanager
-async def connect(url: str, *, patience: float | None = None) -> AsyncIterator[Server]:
+async def connect(
+    url: str, *, patience: float | None = None, stop: asyncio.Event | None = None
+) -> AsyncIterator[Server]:
     """A connection to what stands at `url` (redis://, rediss://, unix://), a Cluster if it is one.
 
-    Waits until it answers, for `patience` seconds at most. Raises Unavailable then, Misuse for an impossible URL.
+    Waits until it answers, for `patience` seconds at most, and not beyond the stop. Raises Unavailable then, Misuse
+    for what waiting does not mend: an impossible URL, a wrong password, a certificate that is not trusted.
     """
+    connecting = asyncio.ensure_future(_client(url))
+    stopping = asyncio.ensure_future((stop or asyncio.Event()).wait())
     try:
-        async with asyncio.timeout(patience):
-            client = await _client(url)
-    except TimeoutError:
-        raise Unavailable(f"nothing answers at {url.rpartition('@')[2]}") from None
+        await asyncio.wait((connecting, stopping), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            raise Unavailable(f"nothing answers at {shown(url)}")
+        client = connecting.result()
+    finally:
+        connecting.cancel()
+        stopping.cancel()
     try:
         yield Server(client)
     finally:
         await client.aclose()
+
+
+def shown(url: str) -> str:
+    """A server's URL as it may be printed: without user, password and options."""
+    scheme, _, rest = url.partition("://")
+    address = rest.partition("?")[0].rpartition("@")[2]
+    if "@" in rest and "@" not in rest.partition("?")[0]:  # a password with a bare question mark
+        address = rest.rpartition("@")[2]
+    return f"{scheme}://{address}"
 
 
 async def _client(url: str) -> "Redis | RedisCluster":
@@ -144,25 +169,41 @@ async def _client(url: str) -> "Redis | RedisCluster":
     }
     try:
         single = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
-    except ValueError as error:
-        raise Misuse(f"DUESTREAM_REDIS_URL: {error}") from None
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            info = await single.info("cluster")
-            break
-        except AuthenticationError:
-            await single.aclose()
-            raise Misuse("DUESTREAM_REDIS_URL: the server refuses this user name or password") from None
-        except AWAY as error:
-            if pause == FIRST_PAUSE:
-                log.warning("waiting for Redis", extra={"reason": str(error)})
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)
+    except ValueError:  # its text may hold a part of the password
+        raise Misuse(
+            "DUESTREAM_REDIS_URL: expected redis://[user:password@]host[:port][/db], rediss://… or unix:///path, "
+            f"got {shown(url)}"
+        ) from None
+    pack_with_hiredis(single.connection_pool)
+    try:
+        info = await _cluster_info(single)
+    except BaseException:
+        await single.aclose()
+        raise
     if not info.get("cluster_enabled"):
         return single
     await single.aclose()
     return RedisCluster.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+
+
+async def _cluster_info(client: Redis) -> dict[str, Any]:
+    """What the server says of its being a cluster, once it answers."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            info: dict[str, Any] = await client.info("cluster")
+            return info
+        except AuthenticationError:
+            raise Misuse("DUESTREAM_REDIS_URL: the server refuses this user name or password") from None
+        except TypeError:
+            raise Misuse("DUESTREAM_REDIS_URL: one of the options after the ? is unknown") from None
+        except AWAY as error:
+            if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
+                raise Misuse(f"DUESTREAM_REDIS_URL: the server's certificate is not trusted: {error}") from None
+            if pause == FIRST_PAUSE:
+                log.warning("waiting for Redis", extra={"reason": str(error)})
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
 
 
 async def agree_on_shards(server: Server, shards: int) -> None:

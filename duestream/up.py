@@ -1,176 +1,171 @@
 """`duestream up`: everything on one machine. An embedded server unless there is one, and one of each process.
 
-A child that dies is started again, after a pause that grows while it keeps dying. On the way down the senders stop
-before the receivers: the API, then the scheduler, then the projector, then the server.
+A child that dies is started again, after a pause that grows while it keeps dying; one that says that starting it again
+does not help (status 2: a bad setting, a port in use) ends all. On the way down the senders stop before the receivers:
+the API, then the scheduler, then the projector, then the server. If this process is killed, its children end too.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
+import shlex
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from duestream import embedded
-from duestream.lifecycle import wait
-from duestream.server import connect
-from duestream.settings import Settings, check_access
+import msgspec
+
+from duestream import embedded, lifecycle
+from duestream.children import Child
+from duestream.errors import Misuse
+from duestream.server import agree_on_shards, connect, shown
+from duestream.settings import PREFIX, Settings, check_access
 
 log = logging.getLogger("duestream.up")
 
 ROLES = ("projector", "scheduler", "api")  # in the order in which they start
-LIVED_LONG = 10.0  # seconds after which a death counts as the first again
-LONGEST_PAUSE = 10.0
+VALKEY_PATIENCE = 30.0  # seconds that the embedded server may take to end
 
 
-class Child:
-    """One process that is kept running."""
+class Store(msgspec.Struct, frozen=True):
+    """The server that is used. inside: how to look into it with redis-cli; place: whose it is."""
 
-    def __init__(self, name: str, command: Sequence[str], env: dict[str, str]) -> None:
-        self.name = name
-        self._command = command
-        self._env = env
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def keep(self, stop: asyncio.Event) -> None:
-        """Run it until the stop, again whenever it dies."""
-        loop = asyncio.get_running_loop()
-        pause = 0.1
-        while not stop.is_set():
-            started = loop.time()
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, env=self._env, start_new_session=True, preexec_fn=embedded.with_parent()
-            )
-            log.debug("started", extra={"role": self.name, "pid": self._process.pid})
-            await self._process.wait()
-            if stop.is_set():
-                return
-            pause = 0.1 if loop.time() - started > LIVED_LONG else pause
-            log.warning(
-                "restarting", extra={"role": self.name, "status": self._process.returncode, "in_seconds": pause}
-            )
-            await wait(stop, pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-
-    async def end(self, patience: float) -> None:
-        """Have it drain and stop; kill it where that takes too long."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(patience):
-                await process.wait()
-        except TimeoutError:
-            log.warning("killed: it did not stop in time", extra={"role": self.name})
-            process.kill()
-            await process.wait()
+    url: str
+    inside: str
+    place: str
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Everything, until the stop."""
+    """Everything, until the stop. Raises Misuse where it cannot be."""
     check_access(settings)
-    async with _redis(settings, stop) as (url, inside):
-        env = {**os.environ, **_environment(settings), "DUESTREAM_REDIS_URL": url}
-        children = [Child(role, [sys.executable, "-m", role], env) for role in ROLES]
-        async with asyncio.TaskGroup() as group:
+    settings = msgspec.structs.replace(settings, port=_free(settings.host, settings.port))
+    async with _store(settings, stop) as store:
+        async with connect(store.url, stop=stop) as server:
+            await server.patiently(lambda: agree_on_shards(server, settings.shards), lifecycle.AWAY_AT_START)
+        env = _environment(settings, store.url)
+        children = [Child(role, [sys.executable, "-m", role], stop, env=env) for role in ROLES]
+        announcing = asyncio.create_task(_announce(settings, store, children))
+        try:
             for child in children:
-                group.create_task(child.keep(stop))
-            group.create_task(_announce(settings, url, inside, stop))
+                child.start()
             await stop.wait()
             log.info("stopping")
+        finally:
+            announcing.cancel()
             for child in reversed(children):
                 await child.end(settings.drain_seconds + 5)
+        _complain(children)
+
+
+def _complain(children: Sequence[Child]) -> None:
+    for child in children:
+        if child.gave_up:
+            raise Misuse(f"the {child.name} cannot run, for the reason above; so nothing is running now")
 
 
 @asynccontextmanager
-async def _redis(settings: Settings, stop: asyncio.Event) -> AsyncIterator[tuple[str, str]]:
-    """The URL of the server to use, and how to look inside it with redis-cli."""
+async def _store(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Store]:
+    """The server that is named, or else an embedded one."""
     if settings.redis_url:
-        yield settings.redis_url, f"redis-cli -u {settings.redis_url}"
+        yield Store(settings.redis_url, _redis_cli(settings.redis_url), "yours")
         return
     data = Path(settings.data_dir).resolve()
-    with embedded.lock(data):
-        keeper = _Valkey(data, settings.fsync)
-        ended = asyncio.Event()
-        keeping = asyncio.create_task(keeper.keep(ended))
+    with embedded.lock(data) as lock:
+        socket = embedded.socket_of(data)
+        socket.unlink(missing_ok=True)
+        command = embedded.command(data, socket, settings.fsync)
+        valkey = Child("embedded Valkey", command, stop, keep_open=[lock.fileno()])
+        valkey.start()
         try:
-            yield f"unix://{embedded.socket_of(data)}", f"redis-cli -s {embedded.socket_of(data)}"
+            await _first_answer(valkey, embedded.url_of(socket), data)
+            inside = f"redis-cli -s {shlex.quote(str(socket))}"
+            yield Store(embedded.url_of(socket), inside, f"embedded, data in {data}")
         finally:
-            ended.set()
-            await keeping
+            await valkey.end(VALKEY_PATIENCE)
 
 
-class _Valkey:
-    """Keeps the embedded server running."""
-
-    def __init__(self, data: Path, fsync: str) -> None:
-        self._data = data
-        self._fsync = fsync
-
-    async def keep(self, ended: asyncio.Event) -> None:
-        pause = 0.1
-        while not ended.is_set():
-            async with embedded.valkey(self._data, self._fsync) as (_, process):
-                dying = asyncio.create_task(process.wait())
-                ending = asyncio.create_task(ended.wait())
-                await asyncio.wait((dying, ending), return_when=asyncio.FIRST_COMPLETED)
-                for task in (dying, ending):
-                    task.cancel()
-            if not ended.is_set():
-                log.error(
-                    "the embedded Valkey ended, starting it again",
-                    extra={"status": process.returncode, "log": str(self._data / "valkey.log")},
-                )
-                await wait(ended, pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+async def _first_answer(valkey: Child, url: str, data: Path) -> None:
+    """Wait until the embedded server answers. Raises Misuse if it ends before it ever did."""
+    ended, answered = asyncio.create_task(valkey.died()), asyncio.create_task(_answers(url))
+    await asyncio.wait((ended, answered), return_when=asyncio.FIRST_COMPLETED)
+    answered.cancel()
+    if ended.done():
+        journal = data / "valkey.log"
+        last = journal.read_text(errors="replace").splitlines()[-5:] if journal.exists() else []
+        raise Misuse("\n  ".join([f"the embedded Valkey does not start on {data}; the end of {journal}:", *last]))
+    ended.cancel()
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """The settings as the children read them."""
-    return {
-        f"DUESTREAM_{name.upper()}": str(value).lower() if isinstance(value, bool) else str(value)
-        for name in settings.__struct_fields__
-        if (value := getattr(settings, name)) != "" and name != "redis_url"
-    }
-
-
-async def _announce(settings: Settings, url: str, inside: str, stop: asyncio.Event) -> None:
-    """Say where everything is, once it answers."""
-    while not stop.is_set():
+async def _answers(url: str) -> None:
+    path = embedded.socket_in(url)
+    while True:
         try:
-            _, writer = await asyncio.open_connection(_reachable(settings.host), settings.port)
+            _, writer = await asyncio.open_unix_connection(path)
             writer.close()
-            break
+            return
         except OSError:
-            await wait(stop, 0.05)
-    if stop.is_set():
-        return
-    host = _reachable(settings.host)
+            await asyncio.sleep(0.01)
+
+
+def _redis_cli(url: str) -> str:
+    """How to look into a server that is named; its password is not printed."""
+    if url.startswith("unix:"):
+        return f"redis-cli -s {shlex.quote(embedded.socket_in(url))}"
+    return f"redis-cli -u {shlex.quote(shown(url))}"
+
+
+def _free(host: str, port: int) -> int:
+    """The port to serve on, a free one for 0. Raises Misuse where it is in use: better now than from a child."""
+    sockets = lifecycle.listen(host, port)
+    found: int = sockets[0].getsockname()[1]
+    for each in sockets:
+        each.close()
+    return found
+
+
+def _environment(settings: Settings, url: str) -> dict[str, str]:
+    """The environment of the children: these settings, whatever they came from."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in msgspec.structs.asdict(settings).items()
+    }
+    return {**others, **{PREFIX + name.upper(): value for name, value in {**given, "redis_url": url}.items()}}
+
+
+async def _announce(settings: Settings, store: Store, children: Sequence[Child]) -> None:
+    """Say where everything is, once all of it lives and the API answers."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    async with connect(store.url) as server:
+        never = asyncio.Event()
+        while not await _all_live(await lifecycle.living(server), children, host, settings.port):
+            await lifecycle.wait(never, 0.05)
+        about = await server.client.info("server")
+    if "redis_version" not in about:  # a cluster's: by node
+        about = next(iter(about.values()))
+    name = "valkey" if "valkey_version" in about else "redis"
+    version = about.get("valkey_version", about["redis_version"])
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-    async with connect(url) as server:
-        info = await server.client.info("server")
-    name = "valkey" if "valkey_version" in info else "redis"
-    version = info.get("valkey_version") or info.get("redis_version")
     print(
         f"\n  Duestream is up.\n\n"
         f"    API          {address}/v1/tasks\n"
         f"    docs         {address}/docs\n"
         f"    events       curl -N {address}/v1/events\n"
-        f"    inside       {inside} XRANGE 'ds:{{0}}:tasks' - +\n"
-        f"    store        {name} {version}, {_place(settings)}\n\n"
+        f"    inside       {store.inside} XRANGE 'ds:{{0}}:tasks' - +\n"
+        f"    store        {name} {version}, {store.place}\n\n"
         f"  Ctrl-C drains and stops all of it.\n",
         flush=True,
     )
 
 
-def _place(settings: Settings) -> str:
-    return "yours" if settings.redis_url else f"embedded, data in {Path(settings.data_dir).resolve()}"
-
-
-def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+async def _all_live(names: Sequence[str], children: Sequence[Child], host: str, port: int) -> bool:
+    pids = {int(name.split(":")[1]) for name in names}
+    if not all(child.pid in pids for child in children):
+        return False
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True

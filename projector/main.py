@@ -17,7 +17,7 @@ log = logging.getLogger("duestream.projector")
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Project until the stop."""
     name = process_name("projector")
-    async with serving(settings, name) as server:
+    async with serving(settings, name, stop) as server:
         duties: list[Duty] = []
         for keys in map(Keys, range(settings.shards)):
             for projected in PROJECTED:

@@ -19,7 +19,7 @@ log = logging.getLogger("duestream.scheduler")
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Act on what falls due until the stop."""
     name = process_name("scheduler")
-    async with serving(settings, name) as server, webhook_duties(server, settings, name, stop) as webhooks:
+    async with serving(settings, name, stop) as server, webhook_duties(server, settings, name, stop) as webhooks:
         journal = Journal(server, "tasks", STEPS, shards=settings.shards, process=name)
         duties: list[Duty] = [*webhooks]
         for keys in journal.shards:
