@@ -87,13 +87,17 @@ def _content(body: Body[Any], refs: dict[Any, Any], components: dict[str, Any]) 
     for media in body.media_types:
         schema = one
         if body.most > 1 and media == JSON:
-            schema = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": body.most}]}
+            schema = {"anyOf": [one, _many(one, body.most)]}
         elif media in NDJSON:
-            schema = {"type": "string", "description": f"one {body.type.__name__} a line"}
+            schema = {**_many(one, body.most), "description": "one a line"}
         elif media in FORMS:
             schema = _form(components[body.type.__name__])
         content[media] = {"schema": schema}
     return content
+
+
+def _many(one: dict[str, Any], most: int) -> dict[str, Any]:
+    return {"type": "array", "items": one, "minItems": 1, "maxItems": most}
 
 
 def _form(schema: dict[str, Any]) -> dict[str, Any]:

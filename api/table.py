@@ -10,12 +10,12 @@ from api.requests import ETAGS
 from api.resources import Answer, Operation, Parameter, Resource
 from api.services import Services
 from api.task_lists import CONSISTENCY, MOST_SKIPPED, PAGE
-from api.task_types import MOST, TaskHistory, TaskList, TasksDeleted, TaskUpdates, TaskView
+from api.task_types import INSTANT, MOST, TaskHistory, TaskList, TasksDeleted, TaskUpdates, TaskView
 from api.tasks import EDIT, EDITS, NEW, TaskRoutes
-from duestream.instants import ISO_8601
 
 TEXT: Mapping[str, Any] = {"type": "string"}
-INSTANT: Mapping[str, Any] = {"type": "string", "pattern": ISO_8601}
+CURSOR: Mapping[str, Any] = {"type": "string", "format": "cursor"}
+WHEN: Mapping[str, Any] = {"type": "string", **INSTANT}
 TAGS: Mapping[str, Any] = {"type": "string", "pattern": ETAGS, "examples": ['"3"']}
 IF_MATCH = Parameter("If-Match", TAGS, "change only this revision (an ETag)", "header")
 IF_NONE_MATCH = Parameter("If-None-Match", TAGS, "304 if it is still this revision", "header")
@@ -48,9 +48,9 @@ def _tasks(tasks: TaskRoutes) -> list[Resource]:
             {"type": "integer", "minimum": 0, "maximum": MOST_SKIPPED},
             "leaves out so many; not with a cursor",
         ),
-        Parameter("cursor", TEXT, "goes on where a page ended: the Link header has it"),
-        Parameter("expires_before", INSTANT, "tasks that never expire are left out"),
-        Parameter("expires_after", INSTANT, "tasks that never expire are left out"),
+        Parameter("cursor", CURSOR, "goes on where a page ended: the Link header has it"),
+        Parameter("expires_before", WHEN, "tasks that never expire are left out"),
+        Parameter("expires_after", WHEN, "tasks that never expire are left out"),
         Parameter("title", TEXT, "the beginning of the title"),
         READ_CONSISTENCY,
     )
