@@ -1,8 +1,9 @@
 """Appending to the journal: the only place where anything is decided.
 
-Commands that arrive while a script call is on its way are gathered into the next one (group commit): a lane per
-process, kind and shard, with one call in flight. The call has a number, and the script remembers the lane's last call
-with its answers; so a call whose answer was lost is sent again and is carried out once.
+Commands that arrive while script calls are on their way are gathered into the next one (group commit). A process has
+two lanes for each kind and shard, so that Redis decides one batch while the process prepares another, with one call in
+flight in each. A call has a number, and the script remembers the lane's last call with its answers; so a call whose
+answer was lost is sent again and is carried out once.
 
     what fails                             what happens
     a guard                                Refused, nothing of that command is written; the others are
@@ -27,6 +28,7 @@ from duestream.keys import Keys, Kind
 from duestream.server import Server
 
 LARGEST_CALL = 500  # transitions: keeps a script's run below a few ms
+LANES = 2  # calls of one process and shard in flight
 LANE_MS = 60_000
 ONCE_MS = 24 * 3600 * 1000
 BATCH_LEASE_MS = 10_000
@@ -83,7 +85,7 @@ class Journal:
         self.shards = [Keys(shard) for shard in range(shards)]
         self.process = process
         self.tally = Tally()
-        self._lanes = [_Lane(self, keys) for keys in self.shards]
+        self._gates = [_Gate(self, keys) for keys in self.shards]
         self._next = 0
 
     async def append(self, command: Command) -> Accepted:
@@ -93,11 +95,11 @@ class Journal:
         """
         first = command.transitions[0].id
         shard = self.shard_of(first) if first else self.shard_for(command.once)
-        return await self._lanes[shard].append(command)
+        return await self._gates[shard].submit(command)
 
     async def append_many(self, origin: Origin, transitions: Sequence[Transition]) -> list[Accepted | Refused]:
         """Have transitions decided, each by itself; as many script calls as shards, unless there are very many."""
-        answers = [self._lanes[self.shard_of(each.id)].submit(Command(origin, (each,))) for each in transitions]
+        answers = [self._gates[self.shard_of(each.id)].submit(Command(origin, (each,))) for each in transitions]
         return [_outcome(answer) for answer in await asyncio.gather(*answers, return_exceptions=True)]
 
     async def clear(self, origin: Origin, type: str) -> int:
@@ -139,42 +141,52 @@ def _outcome(answer: "Accepted | BaseException") -> Accepted | Refused:
     return answer
 
 
-class _Lane:
-    """One process's way to one journal stream: one call in flight, the rest gathers for the next."""
+class _Gate:
+    """One process's way to one stream: what is asked for while its lanes are busy gathers for their next call."""
 
     def __init__(self, journal: Journal, keys: Keys) -> None:
         self._journal = journal
-        self._keys = keys
         self._waiting: deque[tuple[Command, asyncio.Future[Accepted]]] = deque()
-        self._pump: asyncio.Task[None] | None = None
-        self._calls = 0
-
-    async def append(self, command: Command) -> Accepted:
-        return await self.submit(command)
+        self._free = [_Lane(journal, keys, number) for number in range(LANES)]
+        self._starting = False
+        self._running: set[asyncio.Task[None]] = set()
 
     def submit(self, command: Command) -> "asyncio.Future[Accepted]":
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, answer))
-        if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._run())
+        if self._free and not self._starting:
+            self._starting = True
+            running = asyncio.create_task(self._run(self._free.pop()))
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
         return answer
 
-    async def _run(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft()]
-            size = len(batch[0][0].transitions)
-            while self._waiting and size + len(self._waiting[0][0].transitions) <= LARGEST_CALL:
-                batch.append(self._waiting.popleft())
-                size += len(batch[-1][0].transitions)
-            try:
-                answers = await self._call([command for command, _ in batch])
-            except Exception as error:
-                for _, answer in batch:
-                    if not answer.done():
-                        answer.set_exception(error)
-                continue
-            for (command, answer), said in zip(batch, answers, strict=True):
-                self._settle(command, answer, said)
+    async def _run(self, lane: "_Lane") -> None:
+        self._starting = False
+        try:
+            while self._waiting:
+                await self._carry_out(lane, self._gather())
+        finally:
+            self._free.append(lane)
+
+    def _gather(self) -> list[tuple[Command, "asyncio.Future[Accepted]"]]:
+        batch = [self._waiting.popleft()]
+        size = len(batch[0][0].transitions)
+        while self._waiting and size + len(self._waiting[0][0].transitions) <= LARGEST_CALL:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1][0].transitions)
+        return batch
+
+    async def _carry_out(self, lane: "_Lane", batch: list[tuple[Command, "asyncio.Future[Accepted]"]]) -> None:
+        try:
+            answers = await lane.call([command for command, _ in batch])
+        except Exception as error:
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for (command, answer), said in zip(batch, answers, strict=True):
+            self._settle(command, answer, said)
 
     def _settle(self, command: Command, answer: "asyncio.Future[Accepted]", said: list[Any]) -> None:
         tally = self._journal.tally
@@ -194,10 +206,21 @@ class _Lane:
         else:
             answer.set_exception(InFlight())
 
-    async def _call(self, commands: list[Command]) -> list[list[Any]]:
+
+class _Lane:
+    """One call in flight at a time, under its number. Several lanes keep Redis and this process busy side by side."""
+
+    def __init__(self, journal: Journal, keys: Keys, number: int) -> None:
+        self._journal = journal
+        self._keys = keys
+        self._name = f"{journal.process}.{number}"
+        self._calls = 0
+
+    async def call(self, commands: list[Command]) -> list[list[Any]]:
+        """What the script says of each command. Raises Unavailable."""
         journal, keys, kind = self._journal, self._keys, self._journal.kind
         self._calls += 1
-        names = [keys.journal(kind), keys.heads(kind), keys.ids(kind), keys.lane(kind, journal.process)]
+        names = [keys.journal(kind), keys.heads(kind), keys.ids(kind), keys.lane(kind, self._name)]
         args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, "", LANE_MS, ONCE_MS]
         for command in commands:
             once, origin = command.once, command.origin

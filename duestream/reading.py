@@ -108,31 +108,29 @@ class _ReadLane:
     def __init__(self, server: Server, keys: Keys) -> None:
         self._server = server
         self._keys = keys
-        self._waiting: dict[str, asyncio.Future[Found]] = {}
+        self._waiting: list[tuple[str, asyncio.Future[Found]]] = []
         self._pump: asyncio.Task[None] | None = None
 
     def read(self, id: str) -> "asyncio.Future[Found]":
-        answer = self._waiting.get(id)
-        if answer is None:
-            answer = self._waiting[id] = asyncio.get_running_loop().create_future()
-            if self._pump is None or self._pump.done():
-                self._pump = asyncio.create_task(self._run())
-        return asyncio.shield(answer)
+        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._waiting.append((id, answer))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._run())
+        return answer
 
     async def _run(self) -> None:
         while self._waiting:
-            batch = dict(list(self._waiting.items())[:LARGEST_CALL])
-            for id in batch:
-                del self._waiting[id]
+            batch, self._waiting = self._waiting[:LARGEST_CALL], self._waiting[LARGEST_CALL:]
             try:
-                found = await read_tasks(self._server, self._keys, list(batch))
+                found = await read_tasks(self._server, self._keys, [id for id, _ in batch])
             except Exception as error:
-                for answer in batch.values():
-                    answer.set_exception(error)
-                    answer.exception()  # those who asked may be gone
+                for _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(error)
                 continue
-            for answer, each in zip(batch.values(), found, strict=True):
-                answer.set_result(each)
+            for (_, answer), each in zip(batch, found, strict=True):
+                if not answer.done():  # whoever asked may have gone
+                    answer.set_result(each)
 
 
 async def _in_order(scans: list[AsyncGenerator[Task, None]]) -> AsyncGenerator[Task, None]:

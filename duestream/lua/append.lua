@@ -4,7 +4,7 @@
 -- KEYS[1]    STREAM  the journal of the kind
 -- KEYS[2]    HASH    its heads
 -- KEYS[3]    HASH    its ids
--- KEYS[4]    STRING  this process's lane: its last call and what came of it
+-- KEYS[4]    STRING  the caller's lane: its last call and what came of it
 -- KEYS[5..]  STRING  the once record of each command that has an idempotency key, in order
 -- ARGV[1..2] shard, number of shards
 -- ARGV[3..4] the call's number, and "again" when it may have been carried out before
