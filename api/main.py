@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from api.app import build, services_of
-from duestream.lifecycle import BACKLOG, listen, process_name, serving
+from duestream.lifecycle import BACKLOG, bind, process_name, serving
 from duestream.settings import Settings, check_access
 
 log = logging.getLogger("duestream.api")
@@ -25,7 +25,7 @@ class _Uvicorn(uvicorn.Server):
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until the stop, then let the requests that are under way end."""
     check_access(settings)
-    sockets = listen(settings.host, settings.port)
+    sockets = bind(settings.host, settings.port)
     name = process_name("api")
     async with serving(settings, name, stop) as server:
         services = services_of(settings, server, name)

@@ -93,20 +93,24 @@ async def living(server: Server) -> list[str]:
     return names
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of a host; port 0 is any that is free. Raises Misuse where none can."""
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets on every address of a host, to listen on; port 0 is any that is free. Raises Misuse where none can be."""
     sockets: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, _, _, _, address in dict.fromkeys(found):
-            place = (address[0], sockets[0].getsockname()[1], *address[2:]) if sockets else address
-            sockets.append(socket.create_server(place, family=family, backlog=BACKLOG))
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            each = socket.socket(family, kind, protocol)
+            sockets.append(each)
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            each.bind((address[0], sockets[0].getsockname()[1] or port, *address[2:]))
     except (OSError, UnicodeError) as error:
         for each in sockets:
             each.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise Misuse(
-                f"port {port} of {host} is in use: stop what listens there, or choose another --port"
+                f"port {port} of {host} is in use: stop what listens there, or take another --port"
             ) from None
         raise Misuse(f"cannot listen on port {port} of {host}: {getattr(error, 'strerror', None) or error}") from None
     return sockets

@@ -117,7 +117,7 @@ def _redis_cli(url: str) -> str:
 
 def _free(host: str, port: int) -> int:
     """The port to serve on, a free one for 0. Raises Misuse where it is in use: better now than from a child."""
-    sockets = lifecycle.listen(host, port)
+    sockets = lifecycle.bind(host, port)
     found: int = sockets[0].getsockname()[1]
     for each in sockets:
         each.close()
