@@ -20,6 +20,7 @@ from duestream.settings import Settings
 
 STARTING = 20.0  # seconds
 DRAINING = 120.0
+CONTENDERS = "benchmarks.contenders."
 
 
 class StageFailed(Exception):
@@ -104,7 +105,7 @@ class Stage:
 
     async def contender(self, module: str) -> Process:
         """A server to compare with, `benchmarks.contenders.<module>`, listening."""
-        process = await self._start(f"benchmarks.contenders.{module}", "BENCHMARK_REDIS_URL", "BENCHMARK_PORT")
+        process = await self._start(f"{CONTENDERS}{module}", "BENCHMARK_REDIS_URL", "BENCHMARK_PORT")
         await process.listening()
         return process
 
@@ -184,8 +185,9 @@ class Spending:
         return self._used.get(name, 0.0) * 1e6 / max(1, self._count)
 
     def shown(self) -> str:
-        used = (f"{name.rpartition('.')[2]} {self.of(name):.0f}" for name in self._used if self.of(name) >= 0.5)
-        return f"µs of CPU each: {', '.join(used)}"
+        """Of each process of ours."""
+        ours = [name for name in self._used if not name.startswith(CONTENDERS)]
+        return f"µs of CPU each: {', '.join(f'{name} {self.of(name):.0f}' for name in ours)}"
 
 
 async def spawn(
