@@ -167,7 +167,6 @@ async def unless_stopped(call: Awaitable[object], stop: asyncio.Event) -> bool:
         return False
     finally:
         for task in (doing, stopping):
-            if not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            while not task.done():
+                task.cancel()  # again and again: `asyncio.wait_for` may swallow one, before Python 3.12
+                await asyncio.wait((task,), timeout=0.05)
