@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 
 from duestream import instants
 from duestream.events import Entry, Unreadable, entry_of
-from duestream.group import Consumer
+from duestream.group import Consumer, Raw
 from duestream.keys import Keys
 from duestream.lifecycle import Duty, unless_stopped
 from duestream.server import LONGEST_BLOCK, Server
@@ -79,8 +79,11 @@ class Intake:
     async def _round(self) -> None:
         batch = await self._consumer.claim(idle_ms=CLAIM_MS, count=BATCH)
         batch = batch or await self._consumer.read(count=BATCH, block_ms=int(LONGEST_BLOCK * 1000))
-        if not batch:
-            return
+        if batch:
+            await self.enqueue(batch)
+
+    async def enqueue(self, batch: list[Raw]) -> None:
+        """Note the notices among some entries as due, and acknowledge the entries."""
         notices = [entry for entry, fields in batch if TaskExpiring.type in fields[1:2]]
         server, keys = self._consumer.server, self._keys
         names = [
