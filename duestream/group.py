@@ -43,6 +43,13 @@ class Consumer:
         )
         return [] if not reply else [(entry, fields) for entry, fields in reply[0][1]]
 
+    async def held(self, *, count: int) -> list[Raw]:
+        """Entries that this consumer was given and has not acknowledged."""
+        reply = await self._call(
+            "XREADGROUP", "GROUP", self.group, self.name, "COUNT", count, "STREAMS", self.stream, "0"
+        )
+        return [] if not reply else [(entry, fields) for entry, fields in reply[0][1] if fields is not None]
+
     async def claim(self, *, idle_ms: int, count: int) -> list[Raw]:
         """Entries that another consumer was given at least `idle_ms` ago and has not acknowledged."""
         reply = await self._call("XAUTOCLAIM", self.stream, self.group, self.name, idle_ms, "0", "COUNT", count)

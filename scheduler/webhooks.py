@@ -74,11 +74,15 @@ class Intake:
         self._stop = stop
 
     async def once(self) -> None:
-        await unless_stopped(self._round(), self._stop)
-
-    async def _round(self) -> None:
         batch = await self._consumer.claim(idle_ms=CLAIM_MS, count=BATCH)
-        batch = batch or await self._consumer.read(count=BATCH, block_ms=int(LONGEST_BLOCK * 1000))
+
+        async def read() -> None:
+            batch.extend(await self._consumer.read(count=BATCH, block_ms=int(LONGEST_BLOCK * 1000)))
+
+        if not batch:
+            await unless_stopped(read(), self._stop)
+        if self._stop.is_set():
+            batch = await self._consumer.held(count=BATCH)
         if batch:
             await self.enqueue(batch)
 

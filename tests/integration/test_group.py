@@ -5,6 +5,7 @@ import asyncio
 from duestream.applying import TASKS
 from duestream.group import PROJECTOR, Consumer
 from duestream.lifecycle import wait
+from projector.projection import Projection
 from projector.recovery import Recovery
 from tests.core import Core
 
@@ -88,3 +89,17 @@ async def test_recovery_applies_what_a_dead_projector_was_given(core: Core) -> N
 
     assert len(await core.tasks.get_many([int(id) for id in ids])) == 5
     assert not await wait(stop, 0.001)
+
+
+async def test_a_projector_that_is_stopped_applies_what_it_was_given_before_it_goes(core: Core) -> None:
+    keys, stopping = core.shards[0], consumer(core, "stopping")
+    await stopping.join()
+    ids = await fill(core, 5)
+    await stopping.read(count=3, block_ms=1)  # and the stop comes before the answer
+    stop = asyncio.Event()
+    stop.set()
+
+    await Projection(stopping, keys, TASKS, stop).once()
+
+    assert (await core.server.call("XPENDING", stopping.stream, PROJECTOR))[0] == 0
+    assert [await core.tasks.get(int(id), fresh=False) is not None for id in ids] == [True] * 3 + [False] * 2
