@@ -46,6 +46,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         uvicorn_server = _Uvicorn(config)
         serving_task = asyncio.create_task(uvicorn_server.serve(sockets))
+        for each in sockets:
+            each.listen(BACKLOG)
         log.info("listening", extra={"worker": name, "host": settings.host, "port": sockets[0].getsockname()[1]})
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((serving_task, stopping), return_when=asyncio.FIRST_COMPLETED)
