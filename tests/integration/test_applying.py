@@ -87,7 +87,7 @@ async def test_what_a_clear_covers_stays_gone_when_it_is_delivered_again(core: C
     assert await core.models_equal_the_fold()
 
 
-UNREADABLE = {
+UNREADABLE: dict[str, dict[str, str | None]] = {
     "type": {"type": "task.exploded"},
     "JSON": {"data": "{"},
     "deep JSON": {"data": '{"title":"x","more":' + "[" * 50_000 + "]" * 50_000 + "}"},
