@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -57,6 +58,9 @@ def understand(projected: Projected, batch: Sequence[Raw]) -> Read:
     return Read(fold(changes), cleared, dead)
 
 
+Template = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # names of facts, of state, of what has none
+
+
 async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequence[Raw]) -> int:
     """Apply a batch and acknowledge it, in one step; how many entities it made newer. May be repeated."""
     read = understand(projected, batch)
@@ -74,10 +78,14 @@ async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequenc
         keys.due_sweeps(),
         *(projected.model(keys, id) for id in read.changes),
     ]
-    args: list[str | bytes | int] = [PROJECTOR, kind, TOMBSTONE_MS, read.cleared, len(read.changes)]
+    templates: dict[Template, int] = {}
+    changes: list[str | int] = []
     for change in read.changes.values():
-        args += flat(change)
-    args.append(len(read.dead))
+        changes += _flat(change, templates)
+    args: list[str | bytes | int] = [PROJECTOR, kind, TOMBSTONE_MS, read.cleared, len(templates)]
+    for template in templates:
+        args += [*map(len, template), *chain.from_iterable(template)]
+    args += [len(read.changes), *changes, len(read.dead)]
     for (entry, fields), reason in read.dead:
         kept = fields[:MOST_DEAD]
         args += (entry, reason, len(kept), *kept)
@@ -86,27 +94,28 @@ async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequenc
     return newer
 
 
-def flat(change: Change) -> list[str | int]:
-    """A change as `apply` takes it."""
-    state: list[str | int] = ["rev", change.rev]
+def _flat(change: Change, templates: dict[Template, int]) -> list[str | int]:
+    """A change as `apply` takes it; the names of its fields are in a template, which it shares with others."""
+    names = ["rev"]
+    values: list[str | int] = [change.rev]
     drops = []
     for name, value in change.state.items():
         if value is None:
             drops.append(name)
         else:
-            state += (name, value)
+            names.append(name)
+            values.append(value)
     if change.gone:
-        state += ("gone", "1")
-    args: list[str | int] = [
+        names.append("gone")
+        values.append("1")
+    template = (tuple(change.facts), tuple(names), tuple(drops))
+    return [
         change.id,
         change.rev,
         "" if change.number is None else change.number,
         "" if change.due is None else change.due,
         1 if change.gone else 0,
-        len(change.facts),
-        len(state) // 2,
-        len(drops),
+        templates.setdefault(template, len(templates) + 1),
+        *change.facts.values(),
+        *values,
     ]
-    for name, fact in change.facts.items():
-        args += (name, fact)
-    return [*args, *state, *drops]

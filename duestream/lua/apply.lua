@@ -10,9 +10,10 @@
 -- KEYS[8]   ZSET   due sweeps
 -- KEYS[9..] HASH   one model per change, in order
 -- ARGV[1]   consumer group   ARGV[2] kind   ARGV[3] ms to keep a tombstone   ARGV[4] highest id cleared, "0" if none
--- ARGV[5]   number of changes, then per change: id, rev, number ("" if it isn't the creation), due ms ("" if none),
---           gone (1|0), f, s, d, then f fields with values that always hold, s that hold if the change is newer,
---           d names of fields that go if it is newer
+-- ARGV[5]   number of templates, then per template: f, s, d, then the names of f fields that always hold, of s that
+--           hold if the change is newer, and of d that go if it is newer
+-- ARGV[..]  number of changes, then per change: id, rev, number ("" if it isn't the creation), due ms ("" if none),
+--           gone (1|0), which template, and the values of its f + s fields
 -- ARGV[..]  number of dead entries, then per dead entry: entry id, reason, n, and the entry's n fields and values
 -- ARGV[..]  the batch's entry ids
 --
@@ -28,45 +29,71 @@ if tonumber(ARGV[4]) > cleared then
   redis.call('XADD', KEYS[6], 'MAXLEN', 1, '*', 'due', 'sweeps')
 end
 
+local i = 6
+local templates = {}
+for t = 1, tonumber(ARGV[5]) do
+  local f, s, d = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local template = {f = f, n = f + s, pairs = {}, drops = {}}
+  for n = 1, f + s do template.pairs[2 * n - 1] = ARGV[i + 2 + n] end
+  for n = 1, d do template.drops[n] = ARGV[i + 2 + f + s + n] end
+  templates[t] = template
+  i = i + 3 + f + s + d
+end
+
+local listed, unlisted, armed, disarmed = {}, {}, {}, {}
 local earliest = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
 earliest = earliest and tonumber(earliest) or math.huge
-local wake, newer, i = false, 0, 6
-for c = 1, tonumber(ARGV[5]) do
+local wake, newer = false, 0
+local first = i + 1
+i = first
+for c = 1, tonumber(ARGV[first - 1]) do
   local id, rev, number, at, gone = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], ARGV[i + 4] == '1'
-  local f, s, d = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6]), tonumber(ARGV[i + 7])
-  local facts = i + 8
-  local state = facts + 2 * f
-  local drops = state + 2 * s
-  i = drops + d
+  local template = templates[tonumber(ARGV[i + 5])]
+  local fields, n = template.pairs, template.n
+  for value = 1, n do fields[2 * value] = ARGV[i + 5 + value] end
+  i = i + 6 + n
   local model = KEYS[8 + c]
   if cleared > 0 and (tonumber(id) or math.huge) <= cleared then
     redis.call('UNLINK', model)
-    redis.call('ZREM', list, id)
-    redis.call('ZREM', due, id)
+    unlisted[#unlisted + 1] = id
+    disarmed[#disarmed + 1] = id
   else
     local stands = redis.call('HMGET', model, 'rev', 'gone')
     if rev > tonumber(stands[1] or 0) then
       newer = newer + 1
-      redis.call('HSET', model, unpack(ARGV, facts, drops - 1))
-      if d > 0 and stands[1] then redis.call('HDEL', model, unpack(ARGV, drops, i - 1)) end
+      redis.call('HSET', model, unpack(fields, 1, 2 * n))
+      if stands[1] and #template.drops > 0 then redis.call('HDEL', model, unpack(template.drops)) end
       if at ~= '' then
-        redis.call('ZADD', due, at, id)
+        armed[#armed + 1] = at
+        armed[#armed + 1] = id
         if tonumber(at) < earliest then earliest = tonumber(at); wake = true end
       elseif stands[1] then
-        redis.call('ZREM', due, id)
+        disarmed[#disarmed + 1] = id
       end
       if gone then
-        redis.call('ZREM', list, id)
+        unlisted[#unlisted + 1] = id
         redis.call('PEXPIRE', model, ARGV[3])
       elseif number ~= '' then
-        redis.call('ZADD', list, number, id)
+        listed[#listed + 1] = number
+        listed[#listed + 1] = id
       end
     else
-      redis.call('HSET', model, unpack(ARGV, facts, state - 1))
-      if number ~= '' and not stands[2] then redis.call('ZADD', list, number, id) end
+      redis.call('HSET', model, unpack(fields, 1, 2 * template.f))
+      if number ~= '' and not stands[2] then
+        listed[#listed + 1] = number
+        listed[#listed + 1] = id
+      end
     end
   end
 end
+
+local function in_thousands(command, key, args)
+  for n = 1, #args, 1000 do redis.call(command, key, unpack(args, n, math.min(n + 999, #args))) end
+end
+in_thousands('ZADD', list, listed)
+in_thousands('ZREM', list, unlisted)
+in_thousands('ZADD', due, armed)
+in_thousands('ZREM', due, disarmed)
 
 local dead = tonumber(ARGV[i])
 i = i + 1
@@ -77,9 +104,7 @@ for _ = 1, dead do
   i = i + 3 + n
 end
 
-for first = i, #ARGV, 1000 do
-  redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, first, math.min(first + 999, #ARGV)))
-end
+for n = i, #ARGV, 1000 do redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, n, math.min(n + 999, #ARGV))) end
 if wake then redis.call('XADD', KEYS[6], 'MAXLEN', 1, '*', 'due', ARGV[2]) end
 redis.call('XADD', KEYS[5], 'MAXLEN', 1, '*', 'applied', ARGV[2])
 return newer
