@@ -109,9 +109,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
         for each in sockets:
             each.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise Misuse(
-                f"port {port} of {host} is in use: stop what listens there, or take another --port"
-            ) from None
+            raise Misuse(f"port {port} of {host} is in use: stop what listens there, or take another --port") from None
         raise Misuse(f"cannot listen on port {port} of {host}: {getattr(error, 'strerror', None) or error}") from None
     return sockets
 
