@@ -139,7 +139,7 @@ async def on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
     detail = "there is nothing at this path" if error.status_code == 404 else error.detail
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if error.status_code == 405:
         headers.setdefault("allow", "GET, HEAD")  # of static files, which do not say it
     return Problem(error.status_code, kind, detail, headers=headers).response()

@@ -31,13 +31,7 @@ class Query:
         for name in self._values:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
-                hint = (
-                    f"did you mean {near[0]}?"
-                    if near
-                    else f"known are {', '.join(known)}"
-                    if known
-                    else "none is known"
-                )
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
                 raise invalid(name, f"unknown query parameter; {hint}")
 
     def text(self, name: str) -> str | None:

@@ -1,10 +1,13 @@
-"""Fixtures of the tests that drive the parts by hand."""
+"""Fixtures of the tests that drive the parts by hand, and of those that only call the running whole."""
 
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
+from tests import stores
 from tests.core import Core, core_on
+from tests.running import Service, running
 from tests.stores import Store
 
 
@@ -20,3 +23,11 @@ async def fast(valkey: Store) -> AsyncIterator[Core]:
     """The parts on an empty Valkey, for what does not depend on the sort of store."""
     async with core_on(valkey) as core:
         yield core
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Service]:
+    """All processes on a Valkey of their own, one for all tests of a module, which run in its loop."""
+    with stores.valkey() as store:
+        async with running(store) as service:
+            yield service
