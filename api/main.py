@@ -1,9 +1,9 @@
 """One API process."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Generator
-from contextlib import contextmanager
 
 import uvicorn
 
@@ -17,7 +17,7 @@ log = logging.getLogger("duestream.api")
 class _Uvicorn(uvicorn.Server):
     """Leaves the signals to `lifecycle`."""
 
-    @contextmanager
+    @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
@@ -25,9 +25,10 @@ class _Uvicorn(uvicorn.Server):
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until the stop, then let the requests that are under way end."""
     check_access(settings)
-    sockets = bind(settings.host, settings.port)
     name = process_name("api")
-    async with serving(settings, name, stop) as server:
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [stack.enter_context(each) for each in bind(settings.host, settings.port)]
+        server = await stack.enter_async_context(serving(settings, name, stop))
         services = services_of(settings, server, name)
         config = uvicorn.Config(
             build(services),

@@ -26,7 +26,7 @@ ONCE = Parameter(
     "header",
 )
 READ_CONSISTENCY = Parameter(
-    "consistency", {"type": "string", "enum": CONSISTENCY}, "strong (default) sees every acknowledged write"
+    "consistency", {"type": "string", "enum": list(CONSISTENCY)}, "strong (default) sees every acknowledged write"
 )
 BODY_PROBLEMS = (400, 413, 415, 422)
 

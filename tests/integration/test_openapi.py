@@ -1,0 +1,100 @@
+"""The OpenAPI document: valid, whole, and its examples are what it says they must be."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from redis.asyncio import Redis
+
+from api.app import build, services_of
+from api.openapi import document
+from api.problems import ProblemDetails
+from api.resources import Resource
+from api.table import table
+from duestream import __version__
+from duestream.server import Server
+from duestream.settings import Settings
+from tests.running import Service
+
+SERVICES = services_of(Settings(), Server(Redis()), "api")
+RESOURCES: list[Resource] = table(SERVICES)
+DOCUMENT = document(RESOURCES)
+OPERATIONS = [
+    (path, method, operation)
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    if method != "parameters"
+]
+
+
+def schemas(node: Any) -> Iterator[dict[str, Any]]:
+    """Everything in the document that has examples of its own."""
+    if isinstance(node, dict):
+        if "examples" in node and isinstance(node["examples"], list):
+            yield node
+        for each in node.values():
+            yield from schemas(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from schemas(each)
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert DOCUMENT["info"]["version"] == __version__
+
+
+def test_every_schema_is_valid_and_allows_its_examples() -> None:
+    found = list(schemas(DOCUMENT))
+
+    assert found
+    for schema in found:
+        Draft202012Validator.check_schema(schema)
+        for example in schema["examples"]:
+            Draft202012Validator(schema).validate(example)
+
+
+def test_every_route_is_in_the_document() -> None:
+    app = build(SERVICES)
+    undocumented = {"/openapi.json", "/docs", "/docs/assets"}
+
+    assert {route.path for route in app.routes} - undocumented == set(DOCUMENT["paths"])  # type: ignore[attr-defined]
+    for resource in RESOURCES:
+        methods = {method.lower() for method in resource.methods}
+        assert methods == DOCUMENT["paths"][resource.path].keys() - {"parameters"}
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=[f"{m} {p}" for p, m, _ in OPERATIONS])
+def test_every_operation_says_what_it_does_and_answers(path: str, method: str, operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert operation["tags"]
+    assert {"401", "503"} <= operation["responses"].keys()
+    for status, answer in operation["responses"].items():
+        assert answer["description"]
+        if int(status) >= 400 and path != "/readyz":
+            schema = answer["content"]["application/problem+json"]["schema"]
+            assert schema == {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+    for parameter in operation.get("parameters", []):
+        assert parameter["description"], parameter["name"]
+    if method in ("post", "put", "patch"):
+        assert {"400", "413", "415", "422"} <= operation["responses"].keys()
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation["operationId"] for _, _, operation in OPERATIONS]
+
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in names)
+
+
+@pytest.mark.parametrize("store", ["valkey"], indirect=True)
+async def test_it_is_served_as_it_was_made(service: Service) -> None:
+    answer = await service.http.get("/openapi.json")
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == DOCUMENT
