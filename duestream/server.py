@@ -55,6 +55,7 @@ CONNECTIONS = 2**16  # those that block take one each; the rest take turns
 AT_ONCE = 64  # commands on their way that do not block
 BLOCKING = ("XREAD", "XREADGROUP")
 FIRST_PAUSE = 0.05  # seconds
+LEARNING = 30.0  # seconds that a cluster may take to tell its nodes
 LONGEST_BLOCK = 5.0  # seconds that a command may block; well below the socket's time limit
 
 Result = TypeVar("Result")
@@ -83,6 +84,10 @@ class Server:
             raise
         except AWAY as error:
             raise Unavailable(f"Redis is away: {error}") from error
+        except AttributeError as error:  # a cluster's client closed this connection, since another one failed
+            if not isinstance(self.client, RedisCluster):
+                raise
+            raise Unavailable("Redis is away: the connection was closed") from error
 
     async def run(
         self,
@@ -183,7 +188,23 @@ async def _client(url: str) -> "Redis | RedisCluster":
     if not info.get("cluster_enabled"):
         return single
     await single.aclose()
-    return RedisCluster.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+    cluster = RedisCluster.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+    try:
+        # by nobody else meanwhile: the client closes the connections of calls that find it learning its nodes
+        await Server(cluster).patiently(lambda: _learn(cluster), LEARNING)
+    except BaseException:
+        await cluster.aclose()
+        raise
+    return cluster
+
+
+async def _learn(cluster: RedisCluster) -> None:
+    """Have a client learn the nodes of its cluster."""
+    try:
+        await cluster.initialize()
+        await cluster.ping()
+    except AWAY as error:
+        raise Unavailable(f"Redis is away: {error}") from error
 
 
 async def _cluster_info(client: Redis) -> dict[str, Any]:
