@@ -29,7 +29,7 @@ class Access:
             scope["duestream.by"] = ANONYMOUS
             if self._keyring:
                 owner = self._owner(scope)
-                if owner is None and not _is_open(scope["path"]):
+                if owner is None and not is_open(scope["path"]):
                     problem = Problem(
                         401, "unauthorized", "expected Authorization: Bearer with an API key of this service",
                         headers={"www-authenticate": 'Bearer realm="duestream"'},
@@ -47,7 +47,8 @@ class Access:
         return None
 
 
-def _is_open(path: str) -> bool:
+def is_open(path: str) -> bool:
+    """Whether a path is answered to all."""
     return path in OPEN or path == OPEN_BELOW or path.startswith(f"{OPEN_BELOW}/")
 
 

@@ -27,10 +27,13 @@ class Body(Generic[Item]):
     form: whether a form will do, told by the fields of it that are times: their offset's plus sign is often not quoted.
     """
 
-    def __init__(self, type: type[Item], *, most: int = 1, form: Collection[str] | None = None) -> None:
+    def __init__(
+        self, type: type[Item], *, most: int = 1, form: Collection[str] | None = None, example: object = None
+    ) -> None:
         self.type = type
         self.most = most
         self.form = form
+        self.example = example
         self._one: msgspec.json.Decoder[Item] = msgspec.json.Decoder(type)
         self._many: msgspec.json.Decoder[list[Item]] = msgspec.json.Decoder(list[type])  # type: ignore[valid-type]
         self._fields = type.__struct_encode_fields__

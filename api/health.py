@@ -40,7 +40,7 @@ class HealthRoutes:
         self._services = services
 
     async def health(self, request: Request) -> Response:
-        """GET /v1/health: text `Healthy`, or JSON where the client asks for that."""
+        """GET /v1/health: the word Healthy, or JSON where the client asks for that."""
         if "application/json" in request.headers.get("accept", "").lower():
             return _json(Health("healthy", __version__), 200)
         return Response("Healthy", 200, media_type="text/plain")

@@ -7,13 +7,30 @@ from typing import Any
 
 import msgspec
 
+from api.access import is_open
 from api.bodies import FORMS, JSON, NDJSON, Body
-from api.problems import MEDIA_TYPE, ProblemDetails
+from api.problems import MEDIA_TYPE, FieldError, ProblemDetails, details
 from api.resources import Answer, Operation, Parameter, Resource
 from api.task_types import LARGEST_ID
 from duestream import __version__
 
-ALWAYS = (401, 503)  # problems that every operation may answer
+ALWAYS = (401, 503)  # problems that every operation may answer, but those that are open to all: no 401
+TAGS = {
+    "tasks": "Tasks with expiry notices.",
+    "events": "What happens, as it happens.",
+    "health": "For whoever watches over the service.",
+}
+PROBLEMS = {  # an example of each
+    400: ("malformed", "body: expected JSON: the body is empty", "body"),
+    401: ("unauthorized", "expected Authorization: Bearer with an API key of this service", ""),
+    404: ("not-found", "there is no task 7", ""),
+    409: ("conflict", "task 7 is being changed too often", ""),
+    412: ("precondition-failed", 'If-Match names another revision; it is at "3" now', ""),
+    413: ("too-large", "expected a body of at most 16,777,216 bytes", ""),
+    415: ("unsupported-media-type", "expected application/json, got text/plain", ""),
+    422: ("invalid", "titel: unknown field; did you mean title?", "titel"),
+    503: ("unavailable", "the store cannot be reached", ""),
+}
 ID = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID, "examples": [7]}
 _REF = "#/components/schemas/{name}"
 
@@ -31,6 +48,7 @@ def document(resources: Sequence[Resource]) -> dict[str, Any]:
             "description": "Tasks, turns and jobs that fall due, on one journal.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": {each.path: _path(each, refs, components) for each in resources},
         "components": {
             "schemas": components,
@@ -65,15 +83,18 @@ def _operation(
 ) -> dict[str, Any]:
     text = inspect.cleandoc(operation.handler.__doc__ or "").partition(": ")[2]
     name = resource.path.strip("/").replace("/", "-").replace("{", "").replace("}", "")
+    problems = {*operation.problems, *ALWAYS} - ({401} if is_open(resource.path) else set())
     described: dict[str, Any] = {
         "operationId": f"{method.lower()}-{name}",
         "summary": text[:1].upper() + text[1:],
         "tags": [operation.tag],
         "responses": {
             **{str(status): _answer(answer, refs) for status, answer in operation.answers.items()},
-            **{str(status): _problem(status) for status in sorted({*operation.problems, *ALWAYS})},
+            **{str(status): _problem(status) for status in sorted(problems)},
         },
     }
+    if is_open(resource.path):
+        described["security"] = []
     if operation.parameters:
         described["parameters"] = [_parameter(each) for each in operation.parameters]
     if operation.body is not None:
@@ -93,6 +114,8 @@ def _content(body: Body[Any], refs: dict[Any, Any], components: dict[str, Any]) 
         elif media in FORMS:
             schema = _form(components[body.type.__name__])
         content[media] = {"schema": schema}
+        if media == JSON and body.example is not None:
+            content[media]["example"] = body.example
     return content
 
 
@@ -129,9 +152,16 @@ def _answer(answer: Answer, refs: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
+    kind, detail, field = PROBLEMS[status]
+    errors = [FieldError(field, detail.removeprefix(f"{field}: "))] if field else []
     return {
         "description": HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name=ProblemDetails.__name__)}}},
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": _REF.format(name=ProblemDetails.__name__)},
+                "example": msgspec.to_builtins(details(status, kind, detail, errors)),
+            }
+        },
     }
 
 

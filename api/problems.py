@@ -33,6 +33,11 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: list[FieldError] = []
 
 
+def details(status: int, kind: str, detail: str, errors: list[FieldError]) -> ProblemDetails:
+    """Problem details of one of our kinds."""
+    return ProblemDetails(f"urn:duestream:problem:{kind}", HTTPStatus(status).phrase, status, detail, errors)
+
+
 class Problem(Exception):
     """Ends a request with problem details."""
 
@@ -53,16 +58,8 @@ class Problem(Exception):
         self.headers = headers
 
     def response(self) -> Response:
-        details = ProblemDetails(
-            type=f"urn:duestream:problem:{self.kind}",
-            title=HTTPStatus(self.status).phrase,
-            status=self.status,
-            detail=self.detail,
-            errors=self.errors,
-        )
-        return Response(
-            msgspec.json.encode(details), self.status, headers=dict(self.headers or {}), media_type=MEDIA_TYPE
-        )
+        told = details(self.status, self.kind, self.detail, self.errors)
+        return Response(msgspec.json.encode(told), self.status, headers=dict(self.headers or {}), media_type=MEDIA_TYPE)
 
 
 def invalid(field: str, message: str) -> Problem:

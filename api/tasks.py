@@ -33,9 +33,10 @@ from duestream.tasks import Edit, Task, TaskDeleted, TasksCleared, TaskUpdated
 
 ATTEMPTS = 50  # of a read-modify-write; each that fails is another's that succeeded
 
-NEW = Body(NewTask, most=MOST, form=("expiry_dt",))
-EDIT = Body(TaskEdit)
-EDITS = Body(TaskEdits)
+_TITLE = {"title": "water the plants"}
+NEW = Body(NewTask, most=MOST, form=("expiry_dt",), example={**_TITLE, "expiry_dt": "2030-12-24T18:30:00+01:00"})
+EDIT = Body(TaskEdit, example=_TITLE)
+EDITS = Body(TaskEdits, example={"tasks": [{"id": 7, **_TITLE}]})
 _encode = msgspec.json.Encoder().encode
 _NO_CACHE = "private, no-cache"
 

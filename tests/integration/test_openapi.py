@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from redis.asyncio import Redis
 
+from api.access import is_open
 from api.app import build, services_of
 from api.openapi import document
 from api.problems import ProblemDetails
@@ -42,6 +43,15 @@ def schemas(node: Any) -> Iterator[dict[str, Any]]:
             yield from schemas(each)
 
 
+def bodies(node: Any) -> Iterator[dict[str, Any]]:
+    """Every body, sent or answered, that has an example."""
+    if isinstance(node, dict):
+        if "example" in node:
+            yield node
+        for each in node.values():
+            yield from bodies(each)
+
+
 def test_the_document_is_valid_openapi_3_1() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 
@@ -59,6 +69,15 @@ def test_every_schema_is_valid_and_allows_its_examples() -> None:
             Draft202012Validator(schema).validate(example)
 
 
+def test_the_example_of_every_body_is_one() -> None:
+    found = list(bodies(DOCUMENT["paths"]))
+
+    assert found
+    for body in found:
+        schema = {**body["schema"], "components": DOCUMENT["components"]}
+        Draft202012Validator(schema).validate(body["example"])
+
+
 def test_every_route_is_in_the_document() -> None:
     app = build(SERVICES)
     undocumented = {"/openapi.json", "/docs", "/docs/assets"}
@@ -73,7 +92,8 @@ def test_every_route_is_in_the_document() -> None:
 def test_every_operation_says_what_it_does_and_answers(path: str, method: str, operation: dict[str, Any]) -> None:
     assert operation["summary"]
     assert operation["tags"]
-    assert {"401", "503"} <= operation["responses"].keys()
+    assert "503" in operation["responses"]
+    assert ("401" in operation["responses"]) == (operation.get("security") != []) == (not is_open(path))
     for status, answer in operation["responses"].items():
         assert answer["description"]
         if int(status) >= 400 and path != "/readyz":
