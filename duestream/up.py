@@ -19,6 +19,7 @@ import msgspec
 from duestream import embedded, lifecycle
 from duestream.children import Child
 from duestream.errors import Misuse
+from duestream.keys import Keys
 from duestream.server import agree_on_shards, connect, shown
 from duestream.settings import PREFIX, Settings, check_access
 
@@ -152,7 +153,7 @@ async def _announce(settings: Settings, store: Store, children: Sequence[Child])
         f"    API          {address}/v1/tasks\n"
         f"    docs         {address}/docs\n"
         f"    events       curl -N {address}/v1/events\n"
-        f"    inside       {store.inside} XRANGE 'ds:{{0}}:tasks' - +\n"
+        f"    inside       {store.inside} XRANGE {shlex.quote(Keys(0).journal('tasks'))} - +\n"
         f"    store        {name} {version}, {store.place}\n\n"
         f"  Ctrl-C drains and stops all of it.\n",
         flush=True,

@@ -1,0 +1,73 @@
+"""The scripts on a real server: they reach it whether it knows them or not, and those of the list and the counters."""
+
+import pytest
+
+from duestream.group import PROJECTOR
+from duestream.scripts import script
+from tests.core import Core
+
+
+async def test_a_script_runs_on_a_server_that_has_never_seen_it(core: Core) -> None:
+    for node in [core.server.client] if len(core.shards) == 1 else core.server.client.get_primaries():
+        await node.execute_command("SCRIPT", "FLUSH")
+
+    for keys in core.shards:
+        assert await core.server.run("lag", [keys.journal("tasks")], []) == []
+        (found,) = await core.server.call("SCRIPT", "EXISTS", script("lag").sha) if len(core.shards) == 1 else (1,)
+        assert found == 1
+
+
+async def test_a_page_starts_after_a_number_and_leaves_out_what_a_clear_covers(core: Core) -> None:
+    keys = core.shards[0]
+    for n in (2, 5, 9, 10, 11):
+        await core.server.call("ZADD", keys.listed("tasks"), n, str(n))
+    names = [keys.listed("tasks"), keys.view("tasks")]
+
+    assert await core.server.run("page", names, [-1, 0, 10]) == ["2", "5", "9", "10", "11"]
+    assert await core.server.run("page", names, [2, 1, 2]) == ["9", "10"]
+    await core.server.call("HSET", keys.view("tasks"), "cleared", 9)
+    assert await core.server.run("page", names, [2, 0, 10]) == ["10", "11"]
+    assert await core.server.run("covered", names, [2]) == ["2", "5"]
+
+
+async def test_entries_are_found_by_their_ids_and_unknown_ones_left_out(core: Core) -> None:
+    keys = core.shards[0]
+    while not (found := [entry for home, entry, _ in await core.raw() if home is keys]):
+        await core.create()
+
+    reply = await core.server.run("entries", [keys.journal("tasks")], ["1-1", found[0]])
+
+    assert [entry for entry, _ in reply] == [found[0]]
+
+
+async def test_counters_add_up(core: Core) -> None:
+    stats = core.shards[0].stats()
+
+    await core.server.run("count", [stats], ["a", 1, "b", 5])
+    await core.server.run("count", [stats], ["a", 2])
+
+    assert await core.server.call("HGETALL", stats) == {"a": "3", "b": "5"}
+
+
+async def test_what_stands_of_some_tasks_is_told_in_their_order(core: Core) -> None:
+    keys = core.shards[0]
+    await core.server.call("HSET", keys.task("8"), "rev", 1)
+    await core.server.call("HSET", keys.heads("tasks"), "8", "1 open")
+    await core.server.call("ZADD", keys.listed("tasks"), 8, "8")
+    names = [keys.heads("tasks"), keys.listed("tasks"), keys.due_tasks(), keys.task("4"), keys.task("8")]
+
+    assert await core.server.run("standing", names, ["4", "8"]) == [[[], "", "", ""], [["rev", "1"], "1 open", "8", ""]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "done"), [("5-1", 1), ("5-2", 1), ("5-10", 0), ("6-0", 0), ("70-0", 0)], ids=lambda value: str(value)
+)
+async def test_the_horizon_compares_entry_ids_as_numbers(core: Core, wanted: str, done: int) -> None:
+    journal, consumer = core.shards[0].journal("tasks"), core.consumers[0]
+    for entry in ("5-1", "5-2", "5-10", "6-0", "70-0"):
+        await core.server.call("XADD", journal, entry, "a", "b")
+    await consumer.join()
+    await consumer.read(count=4, block_ms=1)
+    await consumer.ack(["5-1", "5-2", "6-0"])  # 5-10 is pending, 70-0 was given to nobody
+
+    assert await core.server.run("horizon", [journal], [PROJECTOR, wanted]) == [wanted, done]
