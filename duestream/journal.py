@@ -221,7 +221,7 @@ class _Lane:
         journal, keys, kind = self._journal, self._keys, self._journal.kind
         self._calls += 1
         names = [keys.journal(kind), keys.heads(kind), keys.ids(kind), keys.lane(kind, self._name)]
-        args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, "", LANE_MS, ONCE_MS]
+        args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, LANE_MS, ONCE_MS]
         for command in commands:
             once, origin = command.once, command.origin
             if once is not None:
@@ -242,10 +242,6 @@ class _Lane:
                 start = f" {step.start} " if step.start else ""
                 args += (transition.id, start, step.to, transition.rev, event.type, data_of(event))
 
-        async def call() -> Any:
-            reply = journal.server.run("append", names, tuple(args))
-            args[3] = "again"
-            return await reply
-
-        answers: list[list[Any]] = msgspec.json.decode(await journal.server.patiently(call, PATIENCE))
+        said = await journal.server.run("append", names, args, patience=PATIENCE)
+        answers: list[list[Any]] = msgspec.json.decode(said)
         return answers

@@ -7,23 +7,24 @@
 -- KEYS[4]    STRING  the caller's lane: its last call and what came of it
 -- KEYS[5..]  STRING  the once record of each command that has an idempotency key, in order
 -- ARGV[1..2] shard, number of shards
--- ARGV[3..4] the call's number, and "again" when it may have been carried out before
--- ARGV[5..6] ms to keep the lane, ms to keep a once record
--- ARGV[7..]  per command: once (1|0), fingerprint, memo, at, by, cause, trace, n, and n transitions, each:
+-- ARGV[3]    the call's number, higher than any before in its lane
+-- ARGV[4..5] ms to keep the lane, ms to keep a once record
+-- ARGV[6..]  per command: once (1|0), fingerprint, memo, at, by, cause, trace, n, and n transitions, each:
 --            id ("" makes a new one), from (" open " lists statuses, "" is absent), to ("" is absent),
 --            rev ("0" is any), type, data
 --
 -- Returns JSON, an array per command: ["ok" | "replay", memo, [id, rev, ...]] | ["refused", status, rev, index]
 -- | ["reused"] | ["inflight"]. A command's transitions are accepted or refused together.
--- Writes nothing for a command that is refused, or answered from its once record, or when the call was made before.
+-- Writes nothing for a command that is refused, or answered from its once record. A call that was carried out before
+-- gets the same answers and writes nothing; nor does one that comes after a later one of its lane, whose caller has
+-- given up on it: it gets no answers.
 
 local journal, heads, ids, lane = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local shard, shards = tonumber(ARGV[1]), tonumber(ARGV[2])
 local call = ARGV[3]
-if ARGV[4] == 'again' then
-  local seq, answers = string.match(redis.call('GET', lane) or '', '^(%d+) (.*)$')
-  if seq == call then return answers end
-end
+local last, said = string.match(redis.call('GET', lane) or '', '^(%d+) (.*)$')
+if last == call then return said end
+if last and tonumber(last) > tonumber(call) then return '[]' end
 local cleared = tonumber(redis.call('HGET', ids, 'cleared') or 0)
 
 local function decide(at, n)
@@ -56,7 +57,7 @@ local function accept(at, n, revs, about)
   return results
 end
 
-local answers, i, key = {}, 7, 5
+local answers, i, key = {}, 6, 5
 while i <= #ARGV do
   local once, fingerprint, memo, n = ARGV[i] == '1', ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 7])
   local about = {at = ARGV[i + 3], by = ARGV[i + 4], cause = ARGV[i + 5], trace = ARGV[i + 6]}
@@ -71,7 +72,7 @@ while i <= #ARGV do
     local revs, refusal = decide(i + 8, n)
     answer = refusal or {'ok', memo, accept(i + 8, n, revs, about)}
     if once and not refusal then
-      redis.call('SET', KEYS[key], cjson.encode({fingerprint, 'done', answer}), 'PX', ARGV[6])
+      redis.call('SET', KEYS[key], cjson.encode({fingerprint, 'done', answer}), 'PX', ARGV[5])
     end
   end
   if once then key = key + 1 end
@@ -79,5 +80,5 @@ while i <= #ARGV do
   i = i + 8 + n * 6
 end
 local encoded = cjson.encode(answers)
-redis.call('SET', lane, call .. ' ' .. encoded, 'PX', ARGV[5])
+redis.call('SET', lane, call .. ' ' .. encoded, 'PX', ARGV[4])
 return encoded

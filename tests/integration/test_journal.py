@@ -190,6 +190,39 @@ async def test_a_call_whose_answer_was_lost_is_carried_out_once_and_gets_its_ans
     assert [entry.rev for entry in await core.entries()] == [1, 2, 3]
 
 
+class Delayed(Server):
+    """Remembers its first append instead of carrying it out, as a connection does that stalls before Redis reads it."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server.client)
+        self.stalled: tuple[Any, Any] | None = None
+
+    async def run(self, name: str, keys: Any, args: Any, *, patience: float = 0) -> Any:
+        if self.stalled is None:
+            self.stalled = (keys, list(args))
+            raise Unavailable("nobody knows whether it will arrive")
+        return await super().run(name, keys, args, patience=patience)
+
+
+async def test_a_call_that_arrives_after_a_later_one_of_its_lane_is_not_carried_out(core: Core) -> None:
+    delayed = Delayed(core.server)
+    journal = Journal(delayed, "tasks", STEPS, shards=len(core.shards), process="delayed")
+    id = await core.create()
+    command = Command(ORIGIN, [Transition(updated("given up"), id)])
+    with pytest.raises(Unavailable):
+        await journal.append(command)
+    await asyncio.gather(*(journal.append(Command(ORIGIN, [Transition(updated(f"{n}"), id)])) for n in range(2)))
+    for _ in range(4):  # until both lanes have been used
+        await journal.append(Command(ORIGIN, [Transition(updated("later"), id)]))
+    before = await core.raw()
+
+    assert delayed.stalled is not None
+    said = await core.server.run("append", *delayed.stalled)
+
+    assert said == "[]"
+    assert await core.raw() == before
+
+
 async def test_a_refusal_whose_answer_was_lost_stays_a_refusal(core: Core) -> None:
     journal = Journal(Lossy(core.server, {"append": 1}), "tasks", STEPS, shards=len(core.shards), process="lossy")
 
