@@ -102,4 +102,4 @@ async def test_a_projector_that_is_stopped_applies_what_it_was_given_before_it_g
     await Projection(stopping, keys, TASKS, stop).once()
 
     assert (await core.server.call("XPENDING", stopping.stream, PROJECTOR))[0] == 0
-    assert [await core.tasks.get(int(id), fresh=False) is not None for id in ids] == [True] * 3 + [False] * 2
+    assert None not in [await core.tasks.get(int(id), fresh=False) for id in ids[:3]]
