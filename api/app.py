@@ -8,6 +8,7 @@ from api.access import Access, Requests
 from api.docs import docs
 from api.hub import Hub
 from api.metrics import Metrics
+from api.origins import Origins
 from api.problems import Problem, on_crash, on_error, on_http_exception, on_problem
 from api.services import Services
 from api.table import table
@@ -35,17 +36,21 @@ def services_of(settings: Settings, server: Server, name: str) -> Services:
 def build(services: Services) -> Starlette:
     """The application."""
     resources = table(services)
+    settings = services.settings
+    guards = [Middleware(Access, keyring=settings.keyring)]
+    if not settings.keyring:
+        guards.append(Middleware(Origins, settings=settings))
     app = Starlette(
         routes=[*(resource.route() for resource in resources), *docs(resources)],
         middleware=[
             Middleware(Requests, metrics=services.metrics),
-            Middleware(Access, keyring=services.settings.keyring),
+            *guards,
         ],
         exception_handlers={
             Problem: on_problem,
             DuestreamError: on_error,
             HTTPException: on_http_exception,
-            Exception: on_crash(debug=services.settings.debug),
+            Exception: on_crash(debug=settings.debug),
         },
     )
     app.router.redirect_slashes = False  # there is one path to each thing

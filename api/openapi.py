@@ -14,7 +14,7 @@ from api.resources import Answer, Operation, Parameter, Resource
 from api.task_types import LARGEST_ID
 from duestream import __version__
 
-ALWAYS = (401, 503)  # problems that every operation may answer, but those that are open to all: no 401
+ALWAYS = (401, 403, 503)  # problems that every operation may answer, but those that are open to all: no 401
 TAGS = {
     "tasks": "Tasks with expiry notices.",
     "events": "What happens, as it happens.",
@@ -23,6 +23,7 @@ TAGS = {
 PROBLEMS = {  # an example of each
     400: ("malformed", "body: expected JSON: the body is empty", "body"),
     401: ("unauthorized", "expected Authorization: Bearer with an API key of this service", ""),
+    403: ("wrong-origin", "Origin: a page of 'https://elsewhere.example' needs an API key", ""),
     404: ("not-found", "there is no task 7", ""),
     409: ("conflict", "task 7 is being changed too often", ""),
     412: ("precondition-failed", 'If-Match names another revision; it is at "3" now', ""),

@@ -18,6 +18,7 @@ from redis.exceptions import (
     NoScriptError,
     ReadOnlyError,
     RedisClusterException,
+    ResponseError,
     TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -41,6 +42,13 @@ AWAY = (
     TryAgainError,
     OSError,
 )
+UNABLE = (
+    "OOM ",
+    "MISCONF ",
+    "NOREPLICAS ",
+    "MASTERDOWN ",
+    "BUSY ",
+)  # memory, disk or replicas are short, not the call wrong
 RAW = (
     "XREAD",
     "XREADGROUP",
@@ -88,6 +96,10 @@ class Server:
             if not isinstance(self.client, RedisCluster):
                 raise
             raise Unavailable("Redis is away: the connection was closed") from error
+        except ResponseError as error:
+            if not str(error).startswith(UNABLE):
+                raise
+            raise Unavailable(f"Redis cannot do it now: {error}") from error
 
     async def run(
         self,

@@ -99,3 +99,39 @@ async def test_it_does_not_listen_for_other_hosts_without_keys(valkey: Store, ho
 async def test_it_listens_for_other_hosts_with_keys_or_when_told_to(valkey: Store, changes: dict[str, object]) -> None:
     async with running(valkey, "api", host="0.0.0.0", **changes) as service:
         assert (await service.http.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8888", "localhost.evil.example", "127.0.0.1.evil.example"]
+)
+async def test_without_keys_a_name_that_somebody_points_here_is_refused(valkey: Store, host: str) -> None:
+    async with running(valkey) as service:
+        answer = await service.http.post("/v1/tasks", json={"title": "x"}, headers={"host": host})
+
+        assert answer.status_code == 403
+        assert host in answer.json()["detail"]
+        assert (await service.http.get("/v1/tasks")).json() == {"tasks": []}
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", "http://127.0.0.1"])
+async def test_without_keys_a_page_of_another_site_is_refused(valkey: Store, origin: str) -> None:
+    async with running(valkey) as service:
+        answer = await service.http.post("/v1/tasks", data={"title": "x"}, headers={"origin": origin})
+
+        assert answer.status_code == 403
+        assert (await service.http.get("/v1/tasks")).json() == {"tasks": []}
+
+
+async def test_this_services_own_pages_and_every_address_of_this_machine_are_let_in(valkey: Store) -> None:
+    async with running(valkey) as service:
+        port = service.settings.port
+        for host in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", "LOCALHOST", "127.0.0.1"):
+            own = {"host": host, "origin": f"http://{host}"}
+            assert (await service.http.post("/v1/tasks", json={"title": "x"}, headers=own)).status_code == 201, host
+
+
+async def test_with_keys_a_browser_may_come_from_anywhere(valkey: Store) -> None:
+    async with running(valkey, api_keys=KEYS) as service:
+        headers = {**ANN, "host": "tasks.example", "origin": "https://pages.example"}
+
+        assert (await service.http.post("/v1/tasks", json={"title": "x"}, headers=headers)).status_code == 201

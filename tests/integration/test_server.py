@@ -93,3 +93,15 @@ async def test_a_failed_call_is_repeated_within_the_patience(server: Server) -> 
         return "done"
 
     assert await server.patiently(call, 5) == "done"
+
+
+async def test_a_server_that_has_no_memory_left_is_unavailable_until_it_has() -> None:
+    with stores.valkey() as store:
+        async with connect(store.url) as server:
+            await server.call("CONFIG", "SET", "maxmemory", "1")
+
+            with pytest.raises(Unavailable, match="OOM"):
+                await server.call("SET", "ds:{0}:x", 1)
+
+            await server.call("CONFIG", "SET", "maxmemory", "0")
+            assert await server.call("SET", "ds:{0}:x", 1)
