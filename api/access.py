@@ -40,11 +40,9 @@ class Access:
         await self._app(scope, receive, send)
 
     def _owner(self, scope: Scope) -> str | None:
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                scheme, _, key = value.decode(errors="replace").partition(" ")
-                return self._keyring.owner(key.strip()) if scheme.lower() == "bearer" else None
-        return None
+        value = scope["duestream.headers"].get(b"authorization", b"")
+        scheme, _, key = value.decode(errors="replace").partition(" ")
+        return self._keyring.owner(key.strip()) if scheme.lower() == "bearer" else None
 
 
 def is_open(path: str) -> bool:
@@ -53,7 +51,10 @@ def is_open(path: str) -> bool:
 
 
 class Requests:
-    """Gives each request an id, its own or a new one, says it in the answer, and counts the request when it ends."""
+    """Gives each request an id, its own or a new one, says it in the answer, and counts the request when it ends.
+
+    Its headers are looked up more than once: `duestream.headers` of the scope has them by name, in lower case.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -66,10 +67,10 @@ class Requests:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        id = f"{self._prefix}-{next(self._count):x}".encode()
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and _REQUEST_ID.match(value):
-                id = value
+        headers = scope["duestream.headers"] = dict(scope["headers"])
+        id = headers.get(b"x-request-id", b"")
+        if not _REQUEST_ID.match(id):
+            id = f"{self._prefix}-{next(self._count):x}".encode()
         scope["duestream.request"] = id.decode()
         status = 500
 

@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from api.problems import Problem, from_validation, invalid, malformed
 from api.query import with_sign
+from api.requests import header
 
 JSON = "application/json"
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -51,9 +52,8 @@ class Body(Generic[Item]):
 
     async def read(self, request: Request, limit: int) -> Item | list[Item]:
         """What the body holds: one object, or a list where it is an array or NDJSON. Raises Problem."""
-        sent = request.headers.get("content-type", JSON)
-        kind = sent.partition(";")[0].strip().lower()
-        if kind not in self.media_types and not (self.most > 1 and kind in NDJSON):
+        kind = (header(request, b"content-type") or JSON).partition(";")[0].strip().lower()
+        if kind != JSON and kind not in self.media_types and not (self.most > 1 and kind in NDJSON):
             raise Problem(
                 415, "unsupported-media-type", f"expected {' or '.join(self.media_types)}, got {kind or 'nothing'}",
                 headers={"accept-post": ", ".join(self.media_types)},
@@ -98,20 +98,22 @@ class Body(Generic[Item]):
 
 async def read_bytes(request: Request, limit: int) -> bytes:
     """The whole body. Raises Problem 413 as soon as it is known to be longer than `limit` bytes."""
-    declared = request.headers.get("content-length")
+    declared = header(request, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise malformed("the body ended early") from None
-    return b"".join(chunks)
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise malformed("the body ended early")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        more = message.get("more_body", False)
+        if size > limit:
+            raise _too_large(limit)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _too_large(limit: int) -> Problem:

@@ -20,19 +20,20 @@ class Origins:
         self._app = app
         self._any_host = settings.insecure_no_auth
         self._names = {"localhost", settings.host.lower()}
+        self._last: bytes | None = None  # a Host that was let in: mostly the next one is the same
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            host = origin = None
-            for name, value in scope["headers"]:
-                if name == b"host":
-                    host = value.decode("latin-1").lower()
-                elif name == b"origin":
-                    origin = value.decode("latin-1").lower()
-            refusal = self._refusal(host, origin)
+            headers = scope["duestream.headers"]
+            host, origin = headers.get(b"host"), headers.get(b"origin")
+            if origin is None and host == self._last:
+                await self._app(scope, receive, send)
+                return
+            refusal = self._refusal(_text(host), _text(origin))
             if refusal is not None:
                 await refusal.response()(scope, receive, send)
                 return
+            self._last = host
         await self._app(scope, receive, send)
 
     def _refusal(self, host: str | None, origin: str | None) -> Problem | None:
@@ -51,3 +52,7 @@ class Origins:
         except ValueError:
             return False
         return True
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1").lower()

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import time
-from datetime import UTC, datetime
 
 import msgspec
 from starlette.requests import Request
@@ -20,20 +19,27 @@ _SHOWN = {"if-match": "If-Match", "if-none-match": "If-None-Match"}
 _TRACE = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 
 
+def header(request: Request, name: bytes) -> str | None:
+    """A header's value; of one that comes more than once, the last."""
+    value: bytes | None = request.scope["duestream.headers"].get(name)
+    return None if value is None else value.decode("latin-1")
+
+
 def origin(request: Request) -> Origin:
     """Who asks, when and why, as events carry it."""
-    trace = request.headers.get("traceparent", "")
+    scope = request.scope
+    trace = header(request, b"traceparent")
     return Origin(
-        at=instants.stamp(datetime.fromtimestamp(time.time(), UTC)),
-        by=request.scope["duestream.by"],
-        cause=request.scope["duestream.request"],
-        trace=trace if _TRACE.match(trace) else "",
+        at=instants.stamp_ms(time.time_ns() // 1_000_000),
+        by=scope["duestream.by"],
+        cause=scope["duestream.request"],
+        trace=trace if trace is not None and _TRACE.match(trace) else "",
     )
 
 
 def once(request: Request, payload: object) -> Once | None:
     """The idempotency key of a request, scoped to who sends it where; None where there is none."""
-    key = request.headers.get("idempotency-key")
+    key = header(request, b"idempotency-key")
     if key is None:
         return None
     if not 1 <= len(key) <= 255:
@@ -71,7 +77,7 @@ def unchanged(request: Request, tag: str) -> bool:
 
 def _tags(request: Request, name: str) -> list[str] | None:
     """The tags of a header, as they are written; None where there is none. Raises Problem."""
-    if name not in request.headers:
+    if header(request, name.encode()) is None:
         return None
     value = ",".join(request.headers.getlist(name)).strip()
     if value == "*":

@@ -10,6 +10,7 @@ from api.entries import event_view
 from api.problems import RETRY_AFTER, Problem, invalid, not_found
 from api.query import Query
 from api.requests import Condition, etag, once, origin, unchanged
+from api.responses import Encoded
 from api.services import Services
 from api.task_lists import CONSISTENCY, instant, next_page, wanted
 from api.task_types import (
@@ -215,7 +216,7 @@ class TaskRoutes:
 
 
 def _json(value: object, status: int, headers: dict[str, str]) -> Response:
-    return Response(_encode(value), status, headers, "application/json")
+    return Encoded(_encode(value), status, headers)
 
 
 def _updated(task: Task, event: TaskUpdated, source: Origin, rev: int) -> Task:

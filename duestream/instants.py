@@ -6,6 +6,7 @@ The two texts have fixed widths, so that they sort as text: `stamp` (ms, for whe
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from duestream.errors import Misuse
 
@@ -24,9 +25,10 @@ _SPAN = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 
 def stamp(at: datetime) -> str:
     """`2026-11-22T12:00:00.123Z`"""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return _utc(at).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+@lru_cache(maxsize=64)  # many requests share a millisecond
 def stamp_ms(at: int) -> str:
     """The same for ms since the epoch."""
     return stamp(EPOCH + timedelta(milliseconds=at))
@@ -34,7 +36,11 @@ def stamp_ms(at: int) -> str:
 
 def exact(at: datetime) -> str:
     """`2026-11-22T12:00:00.000000Z`"""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return _utc(at).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
 def shown(text: str) -> str:
