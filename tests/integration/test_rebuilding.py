@@ -26,7 +26,7 @@ async def spoil(core: Core, ids: list[str]) -> None:
         await damage(core, id, DAMAGE[sort][0])
     for keys in core.shards:
         stray = str(4000 * len(core.shards) + keys.shard)
-        await core.server.call("HSET", keys.task(stray), "rev", 1, "title", "stray")
+        await core.server.call("HSET", keys.task(stray), "rev", 1, "state", "stray")
         await core.server.call("ZADD", keys.listed("tasks"), stray, stray)
         await core.server.call("ZADD", keys.due_tasks(), 5, stray)
 
@@ -135,7 +135,9 @@ async def test_a_task_that_is_changed_after_the_fold_keeps_the_change(core: Core
 
     await rebuild_overtaken(core, core.home(id), meanwhile)
 
-    assert (await core.model(id))["title"] == "newer"
+    task = await core.tasks.get(int(id))
+    assert task is not None
+    assert task.title == "newer"
     assert await core.models_equal_the_fold()
 
 

@@ -14,8 +14,8 @@ from tests.running import running
 from tests.stores import Store
 
 DAMAGE = {
-    "a field is wrong": ("HSET {model} title other", "title is 'other', journal says 'a task'"),
-    "a field is missing": ("HDEL {model} title", "title is None, journal says 'a task'"),
+    "a field is wrong": ("HSET {model} state other", "state is 'other', journal says '{"),
+    "a field is missing": ("HDEL {model} state", "state is None, journal says '{"),
     "a field is extra": ("HSET {model} colour red", "colour is 'red', journal says None"),
     "the revision is ahead": ("HSET {model} rev 9", "rev is '9', journal says '1'"),
     "the model is missing": ("DEL {model}", "no model"),
@@ -57,7 +57,7 @@ async def test_what_the_journal_does_not_know_is_reported(core: Core) -> None:
     await core.project()
     keys = core.shards[0]
 
-    await core.server.call("HSET", keys.task("4000"), "rev", 1, "title", "stray")
+    await core.server.call("HSET", keys.task("4000"), "rev", 1, "state", "stray")
     await core.server.call("ZADD", keys.listed("tasks"), 4004, "4004")
     await core.server.call("ZADD", keys.due_tasks(), 5, "4008")
 

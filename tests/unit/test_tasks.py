@@ -136,8 +136,9 @@ def test_a_notice_disarms_the_task_and_does_not_count_as_its_update() -> None:
     change = projected(event, rev=4)
 
     assert change.due is None
-    assert change.state["notice_dt"] is None
-    assert change.state["update_dt"] == TASK.update_dt
+    task = task_of("7", ["4", change.state["state"], AT])
+    assert task is not None
+    assert (task.notice_dt, task.update_dt) == (None, TASK.update_dt)
 
 
 def test_a_deletion_leaves_a_tombstone_and_a_clear_a_mark() -> None:
@@ -164,8 +165,14 @@ def test_a_time_that_is_none_is_unreadable(event: Event) -> None:
         projected(event)
 
 
-@pytest.mark.parametrize("missing", ["rev", "title", "create_dt", "update_dt"])
+@pytest.mark.parametrize("missing", FIELDS)
 def test_a_model_that_is_not_whole_is_no_task(missing: str) -> None:
-    fields = [None if name == missing else AT if name.endswith("_dt") else "1" for name in FIELDS]
+    whole = {"rev": "1", "state": f'{{"title":"x","update_dt":"{AT}"}}', "create_dt": AT}
+    assert task_of("7", [whole[name] for name in FIELDS]) is not None
 
-    assert task_of("7", fields) is None
+    assert task_of("7", [None if name == missing else whole[name] for name in FIELDS]) is None
+
+
+@pytest.mark.parametrize("state", ["", "{", '{"title":"x"}', '{"title":1,"update_dt":""}'])
+def test_a_model_that_somebody_else_wrote_is_no_task(state: str) -> None:
+    assert task_of("7", ["1", state, AT]) is None
