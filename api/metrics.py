@@ -1,8 +1,10 @@
 """Prometheus metrics: this process's requests and appends, and what Redis knows of the whole service."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -11,53 +13,58 @@ from duestream.journal import Tally
 from duestream.lag import Lag
 from duestream.stats import BUCKETS_MS, NoticeStats
 
-disable_created_metrics()  # type: ignore[no-untyped-call]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
-    """What one API process counts."""
+    """What one API process counts, as cheaply as can be; Prometheus' types come in when somebody looks."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "duestream_http_requests",
-            "Requests by route and status",
-            ["method", "route", "status"],
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "duestream_http_request_seconds", "Time to the end of the response", ["route"],
-            buckets=SECONDS, registry=self._registry,
-        )  # fmt: skip
-        self._children: dict[tuple[str, str, int], Counter] = {}
-        self._timers: dict[str, Histogram] = {}
+        self._requests: dict[tuple[str, str, int], int] = {}
+        self._slots: dict[str, list[int]] = {}
+        self._seconds: dict[str, float] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that has ended."""
-        child = self._children.get((method, route, status))
-        if child is None:
-            child = self._children[method, route, status] = self._requests.labels(method, route, str(status))
-        child.inc()
-        timer = self._timers.get(route)
-        if timer is None:
-            timer = self._timers[route] = self._seconds.labels(route)
-        timer.observe(seconds)
+        key = (method, route, status)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        slots = self._slots.get(route)
+        if slots is None:
+            slots = self._slots[route] = [0] * (len(SECONDS) + 1)
+        slots[bisect_left(SECONDS, seconds)] += 1
+        self._seconds[route] = self._seconds.get(route, 0.0) + seconds
 
     def page(self, tallies: Sequence[Tally], lags: Sequence[Lag], notices: NoticeStats) -> bytes:
         """All of it in Prometheus' text format."""
         snapshot = CollectorRegistry()
-        snapshot.register(_Snapshot(tallies, lags, notices))
-        return generate_latest(self._registry) + generate_latest(snapshot)
+        snapshot.register(_Snapshot([*self._collect()], tallies, lags, notices))
+        return generate_latest(snapshot)
+
+    def _collect(self) -> Iterator[Metric]:
+        labels = ["method", "route", "status"]
+        requests = CounterMetricFamily("duestream_http_requests", "Requests by route and status", labels=labels)
+        for (method, route, status), count in self._requests.items():
+            requests.add_metric([method, route, str(status)], count)
+        yield requests
+        text = "Time to the end of the response"
+        seconds = HistogramMetricFamily("duestream_http_request_seconds", text, labels=["route"])
+        for route, slots in self._slots.items():
+            bounds = [*map(str, SECONDS), "+Inf"]
+            seconds.add_metric([route], [*zip(bounds, accumulate(slots), strict=True)], self._seconds[route])
+        yield seconds
 
 
 class _Snapshot(Collector):
-    def __init__(self, tallies: Sequence[Tally], lags: Sequence[Lag], notices: NoticeStats) -> None:
+    def __init__(
+        self, requests: Sequence[Metric], tallies: Sequence[Tally], lags: Sequence[Lag], notices: NoticeStats
+    ) -> None:
+        self._requests = requests
         self._tallies = tallies
         self._lags = lags
         self._notices = notices
 
     def collect(self) -> Iterator[Metric]:
+        yield from self._requests
         yield self._transitions(
             "appended",
             "Transitions that this process put on the journal",

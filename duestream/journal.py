@@ -28,7 +28,7 @@ from duestream.keys import Keys, Kind
 from duestream.server import Server
 
 LARGEST_CALL = 500  # transitions: keeps a script's run below a few ms
-LANES = 2  # calls of one process and shard in flight
+LANES = 1  # calls of one process and shard in flight
 LANE_MS = 60_000
 ONCE_MS = 24 * 3600 * 1000
 BATCH_LEASE_MS = 10_000
@@ -166,6 +166,7 @@ class _Gate:
         try:
             while self._waiting:
                 await self._carry_out(lane, self._gather())
+                await asyncio.sleep(0)  # those who got their answers may ask again, and share the next call
         finally:
             self._free.append(lane)
 
