@@ -33,6 +33,7 @@ GROUP = "webhooks"
 BATCH = 200
 AT_ONCE = 20  # deliveries to one endpoint
 CLAIM_MS = 5000
+FORGET_MS = 600_000  # after which a scheduler that is gone, and holds nothing, leaves the group
 LONGEST_PAUSE = 10 * 3600.0  # seconds
 
 
@@ -85,6 +86,8 @@ class Intake:
             batch = await self._consumer.held(count=BATCH)
         if batch:
             await self.enqueue(batch)
+        else:
+            await self._consumer.forget_idle(idle_ms=FORGET_MS)
 
     async def enqueue(self, batch: list[Raw]) -> None:
         """Note the notices among some entries as due, and acknowledge the entries."""
