@@ -144,7 +144,7 @@ def _check(settings: Settings) -> None:
             raise Misuse(f"{PREFIX}{name.upper()}: {error}") from None
     try:
         settings.zone  # noqa: B018
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones
         raise Misuse(
             f"DUESTREAM_TIME_ZONE: expected a name such as Europe/Berlin, got {settings.time_zone!r}"
         ) from None

@@ -296,7 +296,7 @@ async def test_a_body_over_the_limit_is_refused_whether_its_length_was_told_or_n
 
 def _send(port: int, rest: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + rest)
+        connection.sendall(b"POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + rest)
         return connection.recv(1000)
 
 
