@@ -1,9 +1,9 @@
 """Appending to the journal: the only place where anything is decided.
 
-Commands that arrive while script calls are on their way are gathered into the next one (group commit). A process has
-two lanes for each kind and shard, so that Redis decides one batch while the process prepares another, with one call in
-flight in each. A call has a number, and the script remembers the lane's last call with its answers; so a call whose
-answer was lost is sent again and is carried out once.
+Commands that arrive while a script call is on its way are gathered into the next one (group commit). A process has one
+lane for each kind and shard, with one call in flight: with two, calls were smaller and cost more than they gained. A
+call has a number, and the script remembers the lane's last call with its answers; so a call whose answer was lost is
+sent again and is carried out once.
 
     what fails                             what happens
     a guard                                Refused, nothing of that command is written; the others are
@@ -28,7 +28,6 @@ from duestream.keys import Keys, Kind
 from duestream.server import Server
 
 LARGEST_CALL = 500  # transitions: keeps a script's run below a few ms
-LANES = 1  # calls of one process and shard in flight
 LANE_MS = 60_000
 ONCE_MS = 24 * 3600 * 1000
 BATCH_LEASE_MS = 10_000
@@ -142,33 +141,25 @@ def _outcome(answer: "Accepted | BaseException") -> Accepted | Refused:
 
 
 class _Gate:
-    """One process's way to one stream: what is asked for while its lanes are busy gathers for their next call."""
+    """One process's way to one stream: what is asked for while its lane is busy gathers for the next call."""
 
     def __init__(self, journal: Journal, keys: Keys) -> None:
         self._journal = journal
         self._waiting: deque[tuple[Command, asyncio.Future[Accepted]]] = deque()
-        self._free = [_Lane(journal, keys, number) for number in range(LANES)]
-        self._starting = False
-        self._running: set[asyncio.Task[None]] = set()
+        self._lane = _Lane(journal, keys)
+        self._running: asyncio.Task[None] | None = None
 
     def submit(self, command: Command) -> "asyncio.Future[Accepted]":
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, answer))
-        if self._free and not self._starting:
-            self._starting = True
-            running = asyncio.create_task(self._run(self._free.pop()))
-            self._running.add(running)
-            running.add_done_callback(self._running.discard)
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run())
         return answer
 
-    async def _run(self, lane: "_Lane") -> None:
-        self._starting = False
-        try:
-            while self._waiting:
-                await self._carry_out(lane, self._gather())
-                await asyncio.sleep(0)  # those who got their answers may ask again, and share the next call
-        finally:
-            self._free.append(lane)
+    async def _run(self) -> None:
+        while self._waiting:
+            await self._carry_out(self._gather())
+            await asyncio.sleep(0)  # those who got their answers may ask again, and share the next call
 
     def _gather(self) -> list[tuple[Command, "asyncio.Future[Accepted]"]]:
         batch = [self._waiting.popleft()]
@@ -178,9 +169,9 @@ class _Gate:
             size += len(batch[-1][0].transitions)
         return batch
 
-    async def _carry_out(self, lane: "_Lane", batch: list[tuple[Command, "asyncio.Future[Accepted]"]]) -> None:
+    async def _carry_out(self, batch: list[tuple[Command, "asyncio.Future[Accepted]"]]) -> None:
         try:
-            answers = await lane.call([command for command, _ in batch])
+            answers = await self._lane.call([command for command, _ in batch])
         except Exception as error:
             for _, answer in batch:
                 if not answer.done():
@@ -209,19 +200,18 @@ class _Gate:
 
 
 class _Lane:
-    """One call in flight at a time, under its number. Several lanes keep Redis and this process busy side by side."""
+    """One call in flight at a time, under its number."""
 
-    def __init__(self, journal: Journal, keys: Keys, number: int) -> None:
+    def __init__(self, journal: Journal, keys: Keys) -> None:
         self._journal = journal
         self._keys = keys
-        self._name = f"{journal.process}.{number}"
         self._calls = 0
 
     async def call(self, commands: list[Command]) -> list[list[Any]]:
         """What the script says of each command. Raises Unavailable."""
         journal, keys, kind = self._journal, self._keys, self._journal.kind
         self._calls += 1
-        names = [keys.journal(kind), keys.heads(kind), keys.ids(kind), keys.lane(kind, self._name)]
+        names = [keys.journal(kind), keys.heads(kind), keys.ids(kind), keys.lane(kind, journal.process)]
         args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, LANE_MS, ONCE_MS]
         for command in commands:
             once, origin = command.once, command.origin

@@ -29,8 +29,8 @@ class Keys:
     def once(self, digest: str) -> str:  # STRING: what an idempotency key was answered, JSON; 24 h
         return f"{self._tag}:once:{digest}"
 
-    def lane(self, kind: Kind, lane: str) -> str:  # STRING: "<call number> <answers>" of the last append in a lane
-        return f"{self._tag}:lane:{kind}:{lane}"
+    def lane(self, kind: Kind, process: str) -> str:  # STRING: "<call number> <answers>" of a process's last append
+        return f"{self._tag}:lane:{kind}:{process}"
 
     def batch(self, batch: str) -> str:  # HASH: a batch too large for one script call, and how far it has come
         return f"{self._tag}:batch:{batch}"
