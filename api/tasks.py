@@ -157,7 +157,7 @@ class TaskRoutes:
             events = {id: tasks.update(task, edits[id], self._lead) for id, task in found.items()}
             done.update({id: task for id, task in found.items() if not _differs(task, events[id])})
             changing = [id for id in found if id not in done]
-            outcomes = await self._journal.append_many(
+            outcomes = await self._journal.append_each(
                 source, [Transition(events[id], str(id), found[id].rev) for id in changing]
             )
             left = []
@@ -165,7 +165,7 @@ class TaskRoutes:
                 if isinstance(outcome, Refused):
                     left.append(id)
                 else:
-                    done[id] = _updated(found[id], events[id], source, outcome.revs[0])
+                    done[id] = _updated(found[id], events[id], source, outcome)
             if not left:
                 views = [view(done[id]) for id in edits if id in done]
                 return _json(TaskUpdates(views, [id for id in edits if id not in done]), 200, {})

@@ -6,7 +6,7 @@ from itertools import chain
 
 import msgspec
 
-from duestream import tasks
+from duestream import jobs, tasks
 from duestream.changes import Change, Cleared, fold
 from duestream.events import Entry, Unreadable, entry_of
 from duestream.group import PROJECTOR, Raw
@@ -20,16 +20,29 @@ MOST_DEAD = 1000  # names and values of a dead entry that are kept with its reas
 
 
 class Projected(msgspec.Struct, frozen=True):
-    """How one kind is projected: its pure function, and the keys of what that changes."""
+    """How one kind is projected: its pure function, and the keys of what that changes.
+
+    places: the names of its lists; place_field: the models' field that tells in which one they stand, "" where there
+    is one list.
+    """
 
     kind: Kind
     project: Callable[[Entry], Change | Cleared]
     model: Callable[[Keys, str], str]
     due: Callable[[Keys], str]
+    places: tuple[str, ...] = ("list",)
+    place_field: str = ""
+
+    def lists(self, keys: Keys) -> list[str]:
+        """The keys of its lists."""
+        return [keys.listed(self.kind, place) for place in self.places]
 
 
 TASKS = Projected(kind="tasks", project=tasks.project, model=Keys.task, due=Keys.due_tasks)
-PROJECTED: tuple[Projected, ...] = (TASKS,)
+JOBS = Projected(
+    kind="jobs", project=jobs.project, model=Keys.job, due=Keys.due_jobs, places=jobs.STATUSES, place_field="status"
+)
+PROJECTED: tuple[Projected, ...] = (TASKS, JOBS)
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -70,19 +83,21 @@ async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequenc
     names = [
         keys.journal(kind),
         keys.view(kind),
-        keys.listed(kind),
         projected.due(keys),
         keys.wake_applied(),
         keys.wake_due(),
         keys.dead(),
         keys.due_sweeps(),
+        *projected.lists(keys),
         *(projected.model(keys, id) for id in read.changes),
     ]
     templates: dict[Template, int] = {}
+    places = {place: n for n, place in enumerate(projected.places, 1)}
     changes: list[str | int] = []
     for change in read.changes.values():
-        changes += _flat(change, templates)
-    args: list[str | bytes | int] = [PROJECTOR, kind, TOMBSTONE_MS, read.cleared, len(templates)]
+        changes += _flat(change, templates, places)
+    args: list[str | bytes | int] = [PROJECTOR, kind, TOMBSTONE_MS, read.cleared, projected.place_field]
+    args += [len(places), *places, len(templates)]
     for template in templates:
         args += [*map(len, template), *chain.from_iterable(template)]
     args += [len(read.changes), *changes, len(read.dead)]
@@ -94,7 +109,7 @@ async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequenc
     return newer
 
 
-def _flat(change: Change, templates: dict[Template, int]) -> list[str | int]:
+def _flat(change: Change, templates: dict[Template, int], places: dict[str, int]) -> list[str | int]:
     """A change as `apply` takes it; the names of its fields are in a template, which it shares with others."""
     names = ["rev"]
     values: list[str | int] = [change.rev]
@@ -112,9 +127,9 @@ def _flat(change: Change, templates: dict[Template, int]) -> list[str | int]:
     return [
         change.id,
         change.rev,
-        "" if change.number is None else change.number,
+        change.number,
         "" if change.due is None else change.due,
-        1 if change.gone else 0,
+        0 if change.gone else places[change.place],
         templates.setdefault(template, len(templates) + 1),
         *change.facts.values(),
         *values,

@@ -11,32 +11,44 @@ from typing import Any, cast
 import msgspec
 
 from duestream.errors import InFlight, KeyReused
-from duestream.events import data_of
+from duestream.events import Event, data_of
 from duestream.journal import BATCH_LEASE_MS, LARGEST_CALL, ONCE_MS, PATIENCE, Accepted, Command, Journal
 from duestream.keys import Keys, Kind
 from duestream.server import Server
 
 
 async def create_many(journal: Journal, command: Command) -> Accepted:
-    """Create any number of entities by one type of event, all or none. Raises what `Journal.append` raises."""
+    """Create any number of entities, all or none; those whose ids are given must live in one shard.
+
+    Raises what `Journal.append` raises, but does not look at unique keys where there are more than LARGEST_CALL.
+    """
     if len(command.transitions) <= LARGEST_CALL:
         return await journal.append(command)
-    shard = journal.shard_for(command.once)
+    given = command.transitions[0].id
+    shard = journal.shard_of(given) if given else journal.shard_for(command.once)
     keys, kind, once = journal.shards[shard], journal.kind, command.once
     batch = f"{kind}.{os.urandom(8).hex()}"
-    event, origin = command.transitions[0].event, command.origin
-    data = [data_of(each.event).decode() for each in command.transitions]
-    chunks = [msgspec.json.encode(data[start : start + LARGEST_CALL]) for start in range(0, len(data), LARGEST_CALL)]
+    origin, shards = command.origin, len(journal.shards)
+    steps: dict[type[Event], int] = {}
+    queues: dict[str, int] = {"": 0}
+    items: list[tuple[int, str, str, int]] = []
+    for each in command.transitions:
+        step = steps.setdefault(type(each.event), len(steps) + 1)
+        queue = queues.setdefault(each.queue, len(queues))
+        items.append((step, each.id, data_of(each.event).decode(), queue))
+    numbered = len(items) if not items[0][1] else 0
+    chunks = [msgspec.json.encode(items[start : start + LARGEST_CALL]) for start in range(0, len(items), LARGEST_CALL)]
     names = [
         keys.ids(kind),
         keys.batch(batch),
         keys.due_batches(),
         once_key(keys, None if once is None else once.digest),
         keys.wake_due(),
+        *(keys.ready(queue) for queue in queues if queue),
     ]
     args: list[str | bytes | int] = [batch, BATCH_LEASE_MS, ONCE_MS]
     args += ["0", ""] if once is None else ["1", once.fingerprint]
-    args += [command.memo, len(data), event.type, journal.steps[type(event)].to]
+    args += [command.memo, numbered, msgspec.json.encode([(each.type, journal.steps[each].to) for each in steps])]
     args += [origin.at, origin.by, origin.cause, origin.trace, *chunks]
     said: list[Any] = msgspec.json.decode(await journal.server.run("begin", names, args, patience=PATIENCE))
     if said[0] == "reused":
@@ -44,18 +56,20 @@ async def create_many(journal: Journal, command: Command) -> Accepted:
     if said[0] == "inflight":
         raise InFlight
     if said[0] == "begun":
-        await finish(journal.server, keys, batch, len(journal.shards))
-        journal.tally.appended[event.type] = journal.tally.appended.get(event.type, 0) + len(data)
-    shards = len(journal.shards)
+        await finish(journal.server, keys, batch, shards)
+        for each in command.transitions:
+            type_ = each.event.type
+            journal.tally.appended[type_] = journal.tally.appended.get(type_, 0) + 1
     first = int(said[2]) * shards + shard
-    ids = [str(first + n * shards) for n in range(len(data))]
-    return Accepted(said[1], ids, [1] * len(data), replayed=said[0] == "replay")
+    ids = [each.id or str(first + n * shards) for n, each in enumerate(command.transitions)]
+    return Accepted(said[1], ids, [1] * len(ids), replayed=said[0] == "replay")
 
 
 async def finish(server: Server, keys: Keys, batch: str, shards: int) -> None:
     """Put every chunk that is left on the journal. A batch that has ended is no error."""
     kind = cast("Kind", batch.partition(".")[0])
-    once = await server.call("HGET", keys.batch(batch), "once", patience=PATIENCE)
+    stored: list[str] = await server.run("batch", [keys.batch(batch)], [], patience=PATIENCE)
+    once, ready = stored[0], stored[1:]
     names = [
         keys.journal(kind),
         keys.heads(kind),
@@ -63,6 +77,7 @@ async def finish(server: Server, keys: Keys, batch: str, shards: int) -> None:
         keys.due_batches(),
         once or once_key(keys, None),
         keys.ids(kind),
+        *ready,
     ]
     while await server.run("advance", names, [batch, keys.shard, shards, BATCH_LEASE_MS], patience=PATIENCE):
         pass

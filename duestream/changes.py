@@ -12,15 +12,17 @@ import msgspec
 class Change(msgspec.Struct, frozen=True):
     """What one or several events of one entity lead to.
 
-    facts: fields that hold whatever else is known; state: fields as of `rev`, None where it has none;
-    number: the place in the list, with the creation; due: ms at which to act, as of `rev`; gone: deleted as of `rev`.
+    facts: fields that hold whatever else is known; state: fields as of `rev`, None where it has none; place: the list
+    in which it stands as of `rev`, of those of its kind, and `number`: where in it; due: ms at which to act, as of
+    `rev`; gone: deleted as of `rev`.
     """
 
     id: str
     rev: int
     facts: dict[str, str]
     state: dict[str, str | None]
-    number: int | None = None
+    place: str = "list"
+    number: int = 0
     due: int | None = None
     gone: bool = False
 
@@ -39,7 +41,8 @@ def merge(one: Change, other: Change) -> Change:
         rev=newer.rev,
         facts={**one.facts, **other.facts},
         state=newer.state,
-        number=one.number if one.number is not None else other.number,
+        place=newer.place,
+        number=newer.number,
         due=newer.due,
         gone=newer.gone,
     )

@@ -13,14 +13,16 @@ class Refused(DuestreamError):
     """The journal refused a transition: the entity's head is not where the transition starts.
 
     status: the head's status, "" when there is no such entity; rev: its revision, 0 when there is none.
-    index: which transition of the command it was.
+    index: which transition of the command it was; attempt: the head's; holder: who has the unique key, "" if nobody.
     """
 
-    def __init__(self, status: str, rev: int, index: int = 0) -> None:
+    def __init__(self, status: str, rev: int, index: int = 0, attempt: int = 0, holder: str = "") -> None:
         super().__init__(f"the head is {status or 'absent'} at revision {rev}")
         self.status = status
         self.rev = rev
         self.index = index
+        self.attempt = attempt
+        self.holder = holder
 
 
 class KeyReused(DuestreamError):

@@ -23,11 +23,12 @@ from typing import Any
 import msgspec
 
 from duestream.errors import InFlight, KeyReused, Refused
-from duestream.events import Origin, Steps, Transition, data_of
-from duestream.keys import Keys, Kind
+from duestream.events import Event, Origin, Step, Steps, Transition, data_of
+from duestream.keys import Keys, Kind, shard_of
 from duestream.server import Server
 
 LARGEST_CALL = 500  # transitions: keeps a script's run below a few ms
+RUNNERS = "runners"  # the consumer group of the ready streams
 LANE_MS = 60_000
 ONCE_MS = 24 * 3600 * 1000
 BATCH_LEASE_MS = 10_000
@@ -55,7 +56,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """Transitions that are accepted or refused together.
+    """Transitions that are accepted or refused together; or, where `each` is set, each by itself.
 
     memo: what the caller wants back when a command with the same idempotency key comes again.
     """
@@ -64,6 +65,7 @@ class Command(msgspec.Struct, frozen=True):
     transitions: Sequence[Transition]
     once: Once | None = None
     memo: str = ""
+    each: bool = False
 
 
 class Tally:
@@ -77,10 +79,14 @@ class Tally:
 class Journal:
     """The journal of one kind, over all shards."""
 
-    def __init__(self, server: Server, kind: Kind, steps: Steps, *, shards: int, process: str) -> None:
+    def __init__(
+        self, server: Server, kind: Kind, steps: Steps, *, shards: int, process: str, over: Sequence[str] = ()
+    ) -> None:
+        """over: the statuses in which an entity lives no more, and lets go of its unique key."""
         self.server = server
         self.kind = kind
         self.steps = steps
+        self.over = f" {' '.join(over)} "
         self.shards = [Keys(shard) for shard in range(shards)]
         self.process = process
         self.tally = Tally()
@@ -96,10 +102,29 @@ class Journal:
         shard = self.shard_of(first) if first else self.shard_for(command.once)
         return await self._gates[shard].submit(command)
 
-    async def append_many(self, origin: Origin, transitions: Sequence[Transition]) -> list[Accepted | Refused]:
-        """Have transitions decided, each by itself; as many script calls as shards, unless there are very many."""
-        answers = [self._gates[self.shard_of(each.id)].submit(Command(origin, (each,))) for each in transitions]
-        return [_outcome(answer) for answer in await asyncio.gather(*answers, return_exceptions=True)]
+    async def append_each(self, origin: Origin, transitions: Sequence[Transition]) -> list[int | Refused]:
+        """Have transitions decided, each by itself; the revisions, in order. Few script calls, however many they are.
+
+        Raises Unavailable: then some may have been carried out.
+        """
+        by_shard: dict[int, list[int]] = {}
+        for n, each in enumerate(transitions):
+            by_shard.setdefault(self.shard_of(each.id), []).append(n)
+        outcomes: list[int | Refused] = [0] * len(transitions)
+
+        async def call(shard: int, places: list[int]) -> None:
+            command = Command(origin, [transitions[n] for n in places], each=True)
+            for n, outcome in zip(places, await self._gates[shard].submit_each(command), strict=True):
+                outcomes[n] = outcome
+
+        await asyncio.gather(
+            *(
+                call(shard, places[start : start + LARGEST_CALL])
+                for shard, places in by_shard.items()
+                for start in range(0, len(places), LARGEST_CALL)
+            )
+        )
+        return outcomes
 
     async def clear(self, origin: Origin, type: str) -> int:
         """Delete every entity there is, in one event per shard; how many there were."""
@@ -124,7 +149,7 @@ class Journal:
 
     def shard_of(self, id: str) -> int:
         """The shard in which an entity lives."""
-        return int(id) % len(self.shards)
+        return shard_of(self.kind, id, len(self.shards))
 
     def shard_for(self, once: Once | None) -> int:
         """Where a new entity goes: in turn, but one idempotency key always to one shard."""
@@ -134,10 +159,7 @@ class Journal:
         return self._next
 
 
-def _outcome(answer: "Accepted | BaseException") -> Accepted | Refused:
-    if isinstance(answer, BaseException) and not isinstance(answer, Refused):
-        raise answer
-    return answer
+_Asked = tuple[Command, "asyncio.Future[Any]"]
 
 
 class _Gate:
@@ -145,12 +167,18 @@ class _Gate:
 
     def __init__(self, journal: Journal, keys: Keys) -> None:
         self._journal = journal
-        self._waiting: deque[tuple[Command, asyncio.Future[Accepted]]] = deque()
+        self._waiting: deque[_Asked] = deque()
         self._lane = _Lane(journal, keys)
         self._running: asyncio.Task[None] | None = None
 
     def submit(self, command: Command) -> "asyncio.Future[Accepted]":
-        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        return self._submit(command)
+
+    def submit_each(self, command: Command) -> "asyncio.Future[list[int | Refused]]":
+        return self._submit(command)
+
+    def _submit(self, command: Command) -> "asyncio.Future[Any]":
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, answer))
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
@@ -161,7 +189,7 @@ class _Gate:
             await self._carry_out(self._gather())
             await asyncio.sleep(0)  # those who got their answers may ask again, and share the next call
 
-    def _gather(self) -> list[tuple[Command, "asyncio.Future[Accepted]"]]:
+    def _gather(self) -> list[_Asked]:
         batch = [self._waiting.popleft()]
         size = len(batch[0][0].transitions)
         while self._waiting and size + len(self._waiting[0][0].transitions) <= LARGEST_CALL:
@@ -169,7 +197,7 @@ class _Gate:
             size += len(batch[-1][0].transitions)
         return batch
 
-    async def _carry_out(self, batch: list[tuple[Command, "asyncio.Future[Accepted]"]]) -> None:
+    async def _carry_out(self, batch: list[_Asked]) -> None:
         try:
             answers = await self._lane.call([command for command, _ in batch])
         except Exception as error:
@@ -180,23 +208,33 @@ class _Gate:
         for (command, answer), said in zip(batch, answers, strict=True):
             self._settle(command, answer, said)
 
-    def _settle(self, command: Command, answer: "asyncio.Future[Accepted]", said: list[Any]) -> None:
-        tally = self._journal.tally
+    def _settle(self, command: Command, answer: "asyncio.Future[Any]", said: list[Any]) -> None:
         verdict = said[0]
-        counts = tally.appended if verdict == "ok" else tally.refused
+        if verdict == "each":
+            outcomes = [each if isinstance(each, int) else Refused(each[0], each[1], 0, *each[2:]) for each in said[1]]
+            for transition, outcome in zip(command.transitions, outcomes, strict=True):
+                self._count(transition, accepted=isinstance(outcome, int))
+            if not answer.done():  # else whoever asked has gone
+                answer.set_result(outcomes)
+            return
         for transition in () if verdict == "replay" else command.transitions:
-            counts[transition.event.type] = counts.get(transition.event.type, 0) + 1
-        if answer.done():  # whoever asked has gone
+            self._count(transition, accepted=verdict == "ok")
+        if answer.done():
             return
         if verdict in ("ok", "replay"):
             _, memo, results = said
             answer.set_result(Accepted(memo, results[::2], results[1::2], replayed=verdict == "replay"))
         elif verdict == "refused":
-            answer.set_exception(Refused(said[1], said[2], said[3]))
+            answer.set_exception(Refused(*said[1:]))
         elif verdict == "reused":
             answer.set_exception(KeyReused())
         else:
             answer.set_exception(InFlight())
+
+    def _count(self, transition: Transition, *, accepted: bool) -> None:
+        tally = self._journal.tally
+        counts = tally.appended if accepted else tally.refused
+        counts[transition.event.type] = counts.get(transition.event.type, 0) + 1
 
 
 class _Lane:
@@ -211,14 +249,24 @@ class _Lane:
         """What the script says of each command. Raises Unavailable."""
         journal, keys, kind = self._journal, self._keys, self._journal.kind
         self._calls += 1
-        names = [keys.journal(kind), keys.heads(kind), keys.ids(kind), keys.lane(kind, journal.process)]
-        args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, LANE_MS, ONCE_MS]
+        names = [
+            keys.journal(kind),
+            keys.heads(kind),
+            keys.ids(kind),
+            keys.lane(kind, journal.process),
+            keys.uniques(kind),
+            keys.halt(kind),
+        ]
+        steps: dict[type[Event], tuple[int, Step]] = {}
+        queues: dict[str, int] = {"": 0}
+        onces: list[str] = []
+        asked: list[str | bytes | int] = []
         for command in commands:
             once, origin = command.once, command.origin
             if once is not None:
-                names.append(keys.once(once.digest))
-            args += (
-                "0" if once is None else "1",
+                onces.append(keys.once(once.digest))
+            asked += (
+                "e" if command.each else "0" if once is None else "1",
                 "" if once is None else once.fingerprint,
                 command.memo,
                 origin.at,
@@ -229,10 +277,27 @@ class _Lane:
             )
             for transition in command.transitions:
                 event = transition.event
-                step = journal.steps[type(event)]
-                start = f" {step.start} " if step.start else ""
-                args += (transition.id, start, step.to, transition.rev, event.type, data_of(event))
+                known = steps.get(type(event))
+                if known is None:
+                    known = steps[type(event)] = (len(steps) + 1, journal.steps[type(event)])
+                number, step = known
+                asked += (number, transition.id, transition.rev, data_of(event))
+                if step.fenced or step.begins:
+                    asked.append(transition.attempt)
+                if step.unique:
+                    asked.append(transition.unique)
+                if step.ready or step.done:
+                    queue = queues.get(transition.queue)
+                    if queue is None:
+                        queue = queues[transition.queue] = len(names) + 1
+                        names.append(keys.ready(transition.queue))
+                    asked += (queue or "", transition.work if step.ready else transition.done)
 
-        said = await journal.server.run("append", names, args, patience=PATIENCE)
+        args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, LANE_MS, ONCE_MS]
+        args += (RUNNERS, len(queues) - 1, journal.over, len(steps))
+        for type_, (_, step) in steps.items():
+            args += (type_.type, f" {step.start} " if step.start else "", step.to, step.flags)
+        args += asked
+        said = await journal.server.run("append", [*names, *onces], args, patience=PATIENCE)
         answers: list[list[Any]] = msgspec.json.decode(said)
         return answers

@@ -2,8 +2,13 @@
 
 from typing import Literal
 
-Kind = Literal["tasks"]
-KINDS: tuple[Kind, ...] = ("tasks",)
+Kind = Literal["tasks", "jobs"]
+KINDS: tuple[Kind, ...] = ("tasks", "jobs")
+
+
+def shard_of(kind: Kind, id: str, shards: int) -> int:
+    """The shard in which an entity lives: tasks are numbered so, jobs end in 32 bits of chance."""
+    return (int(id) if kind == "tasks" else int(id[-8:], 16)) % shards
 
 
 class Keys:
@@ -18,7 +23,7 @@ class Keys:
     def journal(self, kind: Kind) -> str:  # STREAM: the events of a kind
         return f"{self._tag}:{kind}"
 
-    def heads(self, kind: Kind) -> str:  # HASH: entity id -> "<revision> <status>"
+    def heads(self, kind: Kind) -> str:  # HASH: entity id -> "<revision> <status>[ <attempt>]"
         return f"{self._tag}:{kind}:heads"
 
     def ids(self, kind: Kind) -> str:
@@ -32,6 +37,15 @@ class Keys:
     def lane(self, kind: Kind, process: str) -> str:  # STRING: "<call number> <answers>" of a process's last append
         return f"{self._tag}:lane:{kind}:{process}"
 
+    def uniques(self, kind: Kind) -> str:  # HASH: unique key -> the entity that has it while it lives
+        return f"{self._tag}:{kind}:unique"
+
+    def ready(self, queue: str) -> str:  # STREAM: jobs that a runner may start: id, attempt (to begin), work (JSON)
+        return f"{self._tag}:ready:{queue}"
+
+    def halt(self, kind: Kind) -> str:  # STREAM: entities on which those who work must not go on: id, status
+        return f"{self._tag}:halt:{kind}"
+
     def batch(self, batch: str) -> str:  # HASH: a batch too large for one script call, and how far it has come
         return f"{self._tag}:batch:{batch}"
 
@@ -40,8 +54,16 @@ class Keys:
     def task(self, task: str) -> str:  # HASH: one task, its revision, and the stream id of each of its events
         return f"{self._tag}:task:{task}"
 
-    def listed(self, kind: Kind) -> str:  # ZSET: entity id -> its number, in the order that lists show
-        return f"{self._tag}:{kind}:list"
+    def job(self, job: str) -> str:  # HASH: one job, its revision, attempts, and the stream id of each of its events
+        return f"{self._tag}:job:{job}"
+
+    def listed(self, kind: Kind, place: str = "list") -> str:
+        # ZSET: entity id -> its number, in the order that lists show; of jobs one for each status, 0 for a number,
+        # since their ids sort by the time at which they were made
+        return f"{self._tag}:{kind}:{place}"
+
+    def log(self, job: str) -> str:  # STREAM: what a job's containers put out: attempt, stream, stamp, text
+        return f"{self._tag}:log:{job}"
 
     def view(self, kind: Kind) -> str:  # HASH: cleared (highest id of a clear that was projected)
         return f"{self._tag}:{kind}:view"
@@ -50,6 +72,9 @@ class Keys:
 
     def due_tasks(self) -> str:  # ZSET: task id -> when to give notice
         return f"{self._tag}:due:tasks"
+
+    def due_jobs(self) -> str:  # ZSET: job id -> when to queue it, to give it up, or to forget it
+        return f"{self._tag}:due:jobs"
 
     def due_batches(self) -> str:  # ZSET: batch id -> when its maker must be taken for dead
         return f"{self._tag}:due:batches"

@@ -23,7 +23,7 @@ async def rebuild(server: Server, keys: Keys, projected: Projected) -> int:
         await server.call("ZADD", keys.due_sweeps(), 0, kind)
     prefix = projected.model(keys, "")
     present = {name[len(prefix) :] async for name in server.client.scan_iter(match=prefix + "*", count=1000)}
-    for zset in (keys.listed(kind), projected.due(keys)):
+    for zset in (*projected.lists(keys), projected.due(keys)):
         present |= {member async for member, _ in server.client.zscan_iter(zset, count=1000)}
     strays = present - set(fold.changes)
     await fold.advance()  # one that was created meanwhile is none
@@ -39,15 +39,16 @@ async def rebuild(server: Server, keys: Keys, projected: Projected) -> int:
 
 async def _restore(server: Server, keys: Keys, projected: Projected, changes: list[Change]) -> int:
     kind = projected.kind
-    names = [keys.listed(kind), projected.due(keys), keys.heads(kind), keys.ids(kind), keys.wake_due()]
+    names = [projected.due(keys), keys.heads(kind), keys.ids(kind), keys.wake_due(), *projected.lists(keys)]
     names += [projected.model(keys, change.id) for change in changes]
-    args: list[str | int] = [TOMBSTONE_MS]
+    args: list[str | int] = [TOMBSTONE_MS, len(projected.places)]
     for change in changes:
         model = model_of(change) if change.rev else {}
         args += [
             change.id,
             change.rev,
-            "" if change.gone or change.number is None else change.number,
+            0 if change.gone else projected.places.index(change.place) + 1,
+            change.number,
             "" if change.due is None else change.due,
             len(model),
         ]

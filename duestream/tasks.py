@@ -170,13 +170,11 @@ def project(entry: Entry) -> Change | Cleared:
 def _change(entry: Entry, event: Event) -> Change:
     instants.check(entry.at)
     facts = {event_field(entry.rev): entry.entry}
-    number = None
-    due = None
+    number, due = int(entry.id), None
     if isinstance(event, TaskCreated):
         facts["create_dt"] = entry.at
-        number = int(entry.id)
     if isinstance(event, TaskDeleted):
-        return Change(id=entry.id, rev=entry.rev, facts=facts, state={"state": None}, gone=True)
+        return Change(id=entry.id, rev=entry.rev, facts=facts, state={"state": None}, number=number, gone=True)
     assert isinstance(event, TaskCreated | TaskUpdated | TaskExpiring)
     notice_dt = None if isinstance(event, TaskExpiring) else event.notice_dt
     if notice_dt is not None:

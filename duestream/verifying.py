@@ -34,11 +34,11 @@ class Report(msgspec.Struct):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What Redis holds of one entity."""
+    """What Redis holds of one entity. places: the lists in which it stands."""
 
     model: dict[str, str]
     head: str | None
-    listed: bool
+    places: list[str]
     due: float | None
 
     @property
@@ -114,13 +114,15 @@ class Verification:
 
     async def _standing(self, ids: list[str]) -> list[Standing]:
         keys, kind = self._keys, self._projected.kind
-        names = [keys.heads(kind), keys.listed(kind), self._projected.due(keys)]
-        reply = await self._server.run("standing", [*names, *(self._projected.model(keys, id) for id in ids)], ids)
+        projected = self._projected
+        names = [keys.heads(kind), projected.due(keys), *projected.lists(keys)]
+        names += (projected.model(keys, id) for id in ids)
+        reply = await self._server.run("standing", names, [len(projected.places), *projected.places, *ids])
         return [
             Standing(
-                dict(zip(flat[::2], flat[1::2], strict=True)), head or None, bool(place), float(due) if due else None
+                dict(zip(flat[::2], flat[1::2], strict=True)), head or None, places.split(), float(due) if due else None
             )
-            for flat, head, place, due in reply
+            for flat, head, places, due in reply
         ]
 
     def _rev(self, id: str) -> int:
@@ -148,12 +150,12 @@ class Verification:
 
     async def _present(self) -> AsyncIterator[str]:
         """The ids of all models, and of all members of the list and the due set."""
-        keys, kind = self._keys, self._projected.kind
+        keys = self._keys
         prefix = self._projected.model(keys, "")
         pattern = prefix.replace("[", "\\[") + "*"
         async for name in self._server.client.scan_iter(match=pattern, count=STEP):
             yield name[len(prefix) :]
-        for zset in (keys.listed(kind), self._projected.due(keys)):
+        for zset in (*self._projected.lists(keys), self._projected.due(keys)):
             async for member, _ in self._server.client.zscan_iter(zset, count=STEP):
                 yield member
 
@@ -165,7 +167,7 @@ def _whole(text: str) -> int:
 def _gone(standing: Standing, expected: dict[str, str]) -> str:
     if standing.head is not None:
         return f"deleted, but its head is {standing.head!r}"
-    if standing.listed or standing.due is not None:
+    if standing.places or standing.due is not None:
         return "deleted, but still listed or due"
     if standing.model and standing.model != expected:  # it is kept for an hour
         return "deleted; " + _fields(standing.model, expected)
@@ -173,8 +175,10 @@ def _gone(standing: Standing, expected: dict[str, str]) -> str:
 
 
 def _places(standing: Standing, change: Change) -> str:
-    if not standing.listed:
+    if not standing.places:
         return "not in the list"
+    if standing.places != [change.place]:
+        return f"in the lists {' and '.join(standing.places)}, journal says {change.place}"
     if change.due is None and standing.due is not None:
         return "due, though nothing is outstanding"
     if change.due is not None and (standing.due is None or standing.due < change.due):

@@ -10,7 +10,7 @@ import logging
 from duestream import instants
 from duestream.errors import Refused
 from duestream.events import Origin, Transition
-from duestream.journal import Accepted, Journal
+from duestream.journal import Journal
 from duestream.keys import Keys
 from duestream.reading import read_tasks
 from duestream.server import Server
@@ -48,13 +48,12 @@ class Notices:
         if not transitions:
             return
         origin = Origin(at=instants.stamp_ms(taken.now), by="scheduler")
-        outcomes = await self._journal.append_many(origin, transitions)
+        outcomes = await self._journal.append_each(origin, transitions)
         given = []
         for transition, event, outcome, late in zip(transitions, events, outcomes, lateness, strict=True):
             if isinstance(outcome, Refused):
                 log.debug("notice overtaken", extra={"id": transition.id, "rev": transition.rev})
                 continue
-            assert isinstance(outcome, Accepted)
-            log.info(event.notice, extra={"id": transition.id, "rev": outcome.revs[0]})
+            log.info(event.notice, extra={"id": transition.id, "rev": outcome})
             given.append(late)
         await count_notices(self._server, self._keys, given)

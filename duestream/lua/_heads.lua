@@ -1,22 +1,28 @@
 -- heads: how a head is read, and how an accepted transition is put on the journal. Used by append and advance.
 --
--- A head is "<revision> <status>"; an entity without one does not exist. A clear covers every number up to its own.
+-- A head is "<revision> <status>", and behind that " <attempt>" where there was one; an entity without a head does not
+-- exist. A clear covers every number up to its own.
 
 local function head_of(heads, id, cleared)
-  if cleared > 0 and (tonumber(id) or math.huge) <= cleared then return 0, '' end
+  if cleared > 0 and (tonumber(id) or math.huge) <= cleared then return 0, '', 0 end
   local head = redis.call('HGET', heads, id)
-  if not head then return 0, '' end
-  local rev, status = string.match(head, '^(%d+) (.*)$')
-  return tonumber(rev), status
+  if not head then return 0, '', 0 end
+  local rev, status, attempt = string.match(head, '^(%d+) (%S*) ?(%d*)$')
+  return tonumber(rev), status, tonumber(attempt) or 0
 end
 
-local function put(journal, heads, id, rev, to, about, type, data)
-  local fields = {'type', type, 'id', id, 'rev', rev, 'at', about.at, 'by', about.by, 'v', '1', 'data', data}
-  if about.cause ~= '' then fields[#fields + 1] = 'cause'; fields[#fields + 1] = about.cause end
-  if about.trace ~= '' then fields[#fields + 1] = 'trace'; fields[#fields + 1] = about.trace end
-  redis.call('XADD', journal, '*', unpack(fields))
+local entry_fields = {'type', '', 'id', '', 'rev', '', 'at', '', 'by', '', 'v', '1', 'data', ''}
+
+local function put(journal, heads, id, rev, to, attempt, about, type, data)
+  local fields, n = entry_fields, 14
+  fields[2], fields[4], fields[6], fields[8], fields[10], fields[14] = type, id, rev, about.at, about.by, data
+  if about.cause ~= '' then fields[n + 1], fields[n + 2] = 'cause', about.cause; n = n + 2 end
+  if about.trace ~= '' then fields[n + 1], fields[n + 2] = 'trace', about.trace; n = n + 2 end
+  redis.call('XADD', journal, '*', unpack(fields, 1, n))
   if to == '' then
     redis.call('HDEL', heads, id)
+  elseif attempt > 0 then
+    redis.call('HSET', heads, id, rev .. ' ' .. to .. ' ' .. attempt)
   else
     redis.call('HSET', heads, id, rev .. ' ' .. to)
   end

@@ -7,21 +7,27 @@
 -- KEYS[4] ZSET   due batches
 -- KEYS[5] STRING the once record, as `begin` got it
 -- KEYS[6] HASH   the kind's ids
+-- KEYS[7..] STREAM the ready streams, as `begin` got them
 -- ARGV[1] batch id   ARGV[2..3] shard, number of shards   ARGV[4] ms until the caller is taken for dead
 --
 -- Returns how many chunks are left. Whoever calls, and however often: each chunk is put there once.
 -- Writes nothing when the batch has ended.
 
-local batch = redis.call('HMGET', KEYS[3], 'next', 'chunks', 'first', 'done', 'type', 'to', 'at', 'by', 'cause', 'trace')
+local batch = redis.call('HMGET', KEYS[3], 'next', 'chunks', 'first', 'done', 'steps', 'at', 'by', 'cause', 'trace')
 if not batch[1] then return 0 end
 local k, chunks, first, done = tonumber(batch[1]), tonumber(batch[2]), tonumber(batch[3]), tonumber(batch[4])
-local about = {at = batch[7], by = batch[8], cause = batch[9], trace = batch[10]}
+local steps, about = cjson.decode(batch[5]), {at = batch[6], by = batch[7], cause = batch[8], trace = batch[9]}
 local cleared = tonumber(redis.call('HGET', KEYS[6], 'cleared') or 0)
 local chunk = cjson.decode(redis.call('HGET', KEYS[3], 'chunk:' .. k))
 for n = 1, #chunk do
-  local id = string.format('%d', (first + done + n - 1) * ARGV[3] + ARGV[2])
-  local to = tonumber(id) <= cleared and '' or batch[6]  -- a clear that came meanwhile covers it
-  put(KEYS[1], KEYS[2], id, 1, to, about, batch[5], chunk[n])
+  local step, id, data, ready = steps[chunk[n][1]], chunk[n][2], chunk[n][3], chunk[n][4]
+  local to = step[2]
+  if id == '' then
+    id = string.format('%d', (first + done + n - 1) * ARGV[3] + ARGV[2])
+    if tonumber(id) <= cleared then to = '' end  -- a clear that came meanwhile covers it
+  end
+  put(KEYS[1], KEYS[2], id, 1, to, 0, about, step[1], data)
+  if ready > 0 then redis.call('XADD', KEYS[6 + ready], '*', 'id', id, 'attempt', 1, 'work', data) end
 end
 if k == chunks then
   local ending = redis.call('HMGET', KEYS[3], 'once', 'once_ms', 'fingerprint', 'memo')

@@ -25,7 +25,7 @@ async def test_an_event_is_accepted_from_the_statuses_of_its_step_and_no_other(c
     existing, absent = await core.create(), "4000"
     step = STEPS[event]
 
-    outcomes = await core.journal.append_many(
+    outcomes = await core.journal.append_each(
         ORIGIN, [Transition(EXAMPLES[event], existing), Transition(EXAMPLES[event], absent)]
     )
 
@@ -285,7 +285,7 @@ async def test_a_clear_deletes_all_there_were_and_only_those(core: Core) -> None
     after = await core.create()
 
     assert cleared == 8
-    outcomes = await core.journal.append_many(ORIGIN, [Transition(updated(), id) for id in [*before, after]])
+    outcomes = await core.journal.append_each(ORIGIN, [Transition(updated(), id) for id in [*before, after]])
     assert [isinstance(each, Refused) for each in outcomes] == [True] * 9 + [False]
     assert await core.journal.clear(ORIGIN, TasksCleared.type) == 1
     assert await core.journal.clear(ORIGIN, TasksCleared.type) == 0

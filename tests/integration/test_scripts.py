@@ -61,9 +61,11 @@ async def test_what_stands_of_some_tasks_is_told_in_their_order(core: Core) -> N
     await core.server.call("HSET", keys.task("8"), "rev", 1)
     await core.server.call("HSET", keys.heads("tasks"), "8", "1 open")
     await core.server.call("ZADD", keys.listed("tasks"), 8, "8")
-    names = [keys.heads("tasks"), keys.listed("tasks"), keys.due_tasks(), keys.task("4"), keys.task("8")]
+    names = [keys.heads("tasks"), keys.due_tasks(), keys.listed("tasks"), keys.task("4"), keys.task("8")]
 
-    assert await core.server.run("standing", names, ["4", "8"]) == [[[], "", "", ""], [["rev", "1"], "1 open", "8", ""]]
+    standing = await core.server.run("standing", names, [1, "list", "4", "8"])
+
+    assert standing == [[[], "", "", ""], [["rev", "1"], "1 open", "list", ""]]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_the_newest_event_decides_the_state_and_every_event_leaves_its_mark(entr
 
 def test_a_deleted_task_keeps_nothing_of_its_state_and_is_not_due() -> None:
     created = Change(id="1", rev=1, facts={"e1": "5-0"}, state={"title": "x"}, number=1, due=7)
-    deleted = Change(id="1", rev=2, facts={"e2": "6-0"}, state={"title": None}, gone=True)
+    deleted = Change(id="1", rev=2, facts={"e2": "6-0"}, state={"title": None}, number=1, gone=True)
 
     both = merge(deleted, created)
 

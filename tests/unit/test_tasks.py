@@ -122,11 +122,11 @@ def test_projected_events_make_the_task_that_was_meant() -> None:
     )
 
 
-def test_the_creation_lists_a_task_and_the_notice_time_makes_it_due() -> None:
+def test_a_task_is_listed_by_its_id_and_the_notice_time_makes_it_due() -> None:
     change = projected(create(title="x", description=None, expiry_dt=NOON, lead=LEAD), rev=1)
 
     assert (change.number, change.due) == (7, NOON_MS - 15 * 60_000)
-    assert projected(TaskUpdated(title="x")).number is None
+    assert projected(TaskUpdated(title="x")).number == 7
 
 
 def test_a_notice_disarms_the_task_and_does_not_count_as_its_update() -> None:
