@@ -4,6 +4,7 @@ import base64
 import difflib
 import hmac
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta, tzinfo
@@ -19,6 +20,10 @@ from duestream import instants
 from duestream.errors import Misuse
 
 PREFIX = "DUESTREAM_"
+SPANS = (
+    "notice_lead", "webhook_backoff", "webhook_timeout", "drain", "container_grace", "job_lease", "job_retention",
+)  # fmt: skip
+QUEUE = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 NOT_SETTINGS = {"DUESTREAM_REQUIRE", "DUESTREAM_CONFIG"}  # for the tests; where the file is
 
 
@@ -41,6 +46,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_attempts: int = 8  # then the delivery is put aside
     webhook_backoff: str = "5s"  # before the second attempt; five times longer before each further one
     webhook_timeout: str = "10s"
+    pictures: str = ""  # where visitors' pictures are from: a folder, an image API's URL; "": kittens, drawn by us
+    picture_timeout: str = "3s"  # how long an image API may take; then a kitten is drawn
+    handlers: str = ""  # modules with handlers of payload jobs, separated by commas, as my_app.jobs
+    concurrency: int = 1000  # handlers that one runner runs at once
+    threads: int = 32  # of them those that are plain functions
+    containers: int = 10  # containers that one runner runs at once
+    queues: str = "default"  # which a runner serves, separated by commas
+    images: str = "*"  # that may be run, as glob patterns separated by commas
+    container_grace: str = "10s"  # between SIGTERM and SIGKILL
+    job_lease: str = "5s"  # a runner that gives no sign of life for so long loses its jobs to others
+    job_losses: int = 3  # runners that a job may lose and be started again
+    job_retention: str = "7d"  # how long a job is kept once it is over; 0: for ever
+    log_limit: int = 1024 * 1024  # bytes of a job's log that are kept: the last ones
     drain: str = "10s"  # how long a stopping process may take to finish what it has begun
     debug: bool = False  # log everything, also what went wrong inside, and tell it to clients
     release: bool = False  # log as JSON lines
@@ -59,12 +77,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return instants.span(self.drain).total_seconds()
 
     @property
+    def keep(self) -> int:
+        """Seconds until a job that is over is forgotten, 0: never."""
+        return int(instants.span(self.job_retention).total_seconds())
+
+    @property
+    def queue_names(self) -> list[str]:
+        return list(dict.fromkeys(filter(None, (name.strip() for name in self.queues.split(",")))))
+
+    @property
+    def image_patterns(self) -> list[str]:
+        return [pattern.strip() for pattern in self.images.split(",") if pattern.strip()]
+
+    @property
+    def handler_modules(self) -> list[str]:
+        return [name.strip() for name in self.handlers.split(",") if name.strip()]
+
+    @property
     def url(self) -> str:
         return self.redis_url or "redis://127.0.0.1:6379"
 
     @property
     def webhook_urls(self) -> list[str]:
         return self.webhooks.split()
+
+    @property
+    def pictures_url(self) -> str:
+        """An image API's URL; "": pictures are from elsewhere."""
+        return self.pictures if "://" in self.pictures else ""
 
     @property
     def keyring(self) -> "Keyring":
@@ -137,7 +177,7 @@ def _converted(name: str, value: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    for name in ("notice_lead", "webhook_backoff", "webhook_timeout", "drain"):
+    for name in ("notice_lead", "webhook_backoff", "webhook_timeout", "picture_timeout", "drain"):
         try:
             instants.span(getattr(settings, name))
         except Misuse as error:
@@ -153,23 +193,41 @@ def _check(settings: Settings) -> None:
         ("port", 0, 65535),
         ("body_limit", 1024, 2**31),
         ("webhook_attempts", 1, 100),
+        ("concurrency", 0, 100_000),
+        ("threads", 1, 1000),
+        ("containers", 0, 1000),
+        ("job_losses", 0, 1000),
+        ("log_limit", 1024, 2**30),
     ):
         if not least <= getattr(settings, name) <= most:
             raise Misuse(f"{PREFIX}{name.upper()}: expected {least} to {most}, got {getattr(settings, name)}")
     if settings.fsync not in ("always", "everysec"):
         raise Misuse(f"DUESTREAM_FSYNC: expected always or everysec, got {settings.fsync!r}")
     _check_webhooks(settings)
+    _check_pictures(settings)
     settings.keyring  # noqa: B018
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _check_pictures(settings: Settings) -> None:
+    if settings.pictures_url and not _is_web(settings.pictures_url):
+        raise Misuse(
+            f"DUESTREAM_PICTURES: expected a folder, or a URL with http:// or https://, got {settings.pictures!r}"
+        )
+    if not instants.span(settings.picture_timeout):
+        raise Misuse("DUESTREAM_PICTURE_TIMEOUT: expected more than no time at all")
 
 
 def _check_webhooks(settings: Settings) -> None:
     for url in settings.webhook_urls:
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
+        if not _is_web(url):
             raise Misuse(f"DUESTREAM_WEBHOOKS: expected URLs with http:// or https://, got {url!r}")
     if settings.webhooks and not settings.webhook_secret:
         raise Misuse("DUESTREAM_WEBHOOKS needs DUESTREAM_WEBHOOK_SECRET, which signs what is sent")

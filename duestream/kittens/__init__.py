@@ -76,7 +76,7 @@ class _Kitten:
         marks = on_tail(self._coat, ribbon)
         if whole:
             return self._coated(ribbon.outline(), marks)
-        return path(ribbon.edge(0.05), self._coat.tint.base) + marks + self._line(ribbon.edge(0.22))
+        return path(ribbon.edge(0.05), self._coat.tint.base) + marks + self._line(ribbon.edge(0.14))
 
     def _leg(self, kind: str, ribbon: Ribbon, chance: Chance) -> str:
         marks = path(ribbon.outline(), self._coat.tips) if kind == "paw" and self._coat.tips else ""
