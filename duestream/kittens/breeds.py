@@ -25,7 +25,7 @@ class Breed(msgspec.Struct, frozen=True):
 
 BREEDS = (
     Breed("shorthair", 100, 82),
-    Breed("british", 110, 88, ears="round", ear=0.36, lean=0.8, build=1.1, fluff=0.15, tail=1.15, eye=1.05),
+    Breed("british", 110, 88, ears="round", ear=0.36, lean=0.8, build=1.1, tail=1.15, eye=1.05),
     Breed("oriental", 90, 84, ear=0.76, lean=1.0, build=0.9, tail=0.75, eye=1.04),
     Breed("fold", 106, 88, ears="folded", ear=0.2, build=1.06, tail=1.05, eye=1.1),
     Breed("forest", 102, 84, ears="tufted", ear=0.72, lean=0.86, build=1.04, fluff=0.7, tail=1.45),

@@ -4,7 +4,7 @@ from duestream.kittens.breeds import Breed
 from duestream.kittens.chance import Chance
 from duestream.kittens.coats import WHITE, Coat
 from duestream.kittens.ink import Clips, ellipse, line, path
-from duestream.kittens.shapes import blob, n, spot, wedge
+from duestream.kittens.shapes import Point, blob, n, spot, wedge
 
 PINK = "#f4b3ae"
 
@@ -66,20 +66,18 @@ def _ear(breed: Breed, side: int, size: float) -> str:
     inner, outer, tip = (w * 0.16, -h * 0.86), (w * 0.93, -h * 0.2), (w * breed.lean, -h * (1 + breed.ear))
     foot = ((inner[0] + outer[0]) / 2, (inner[1] + outer[1]) / 2)
 
-    def at(x: float, y: float) -> tuple[float, float]:
+    def at(x: float, y: float) -> Point:
         return (foot[0] + (x - foot[0]) * size, foot[1] + (y - foot[1]) * size)
 
-    def toward(point: tuple[float, float], share: float) -> tuple[float, float]:
-        return at(tip[0] + (point[0] - tip[0]) * share, tip[1] + (point[1] - tip[1]) * share)
+    def half(base: Point, swell: Point) -> tuple[Point, Point]:
+        """Towards what a side bends, and where it ends and the round tip begins; in one line with the tip."""
+        x, y = (base[0] + tip[0]) / 2 + swell[0], (base[1] + tip[1]) / 2 + swell[1]
+        return at(x, y), at(tip[0] + (x - tip[0]) * blunt, tip[1] + (y - tip[1]) * blunt)
 
-    blunt = 0.42 if breed.ears == "round" else 0.12
-    swell = (w * 0.07, -h * 0.1)
-    left = at((inner[0] + tip[0]) / 2 - swell[0], (inner[1] + tip[1]) / 2 + swell[1])
-    right = at((outer[0] + tip[0]) / 2 + swell[0], (outer[1] + tip[1]) / 2 + swell[1] * 0.6)
-    return (
-        f"M{n(*at(*inner))}Q{n(*left, *toward(inner, blunt))}Q{n(*at(*tip), *toward(outer, blunt))}"
-        f"Q{n(*right, *at(*outer))}Z"
-    )
+    blunt = 0.8 if breed.ears == "round" else 0.22
+    left, rise = half(inner, (-w * 0.07, -h * 0.1))
+    right, fall = half(outer, (w * 0.07, -h * 0.06))
+    return f"M{n(*at(*inner))}Q{n(*left, *rise)}Q{n(*at(*tip), *fall)}Q{n(*right, *at(*outer))}Z"
 
 
 def _folds(breed: Breed, coat: Coat) -> str:

@@ -119,5 +119,5 @@ def on_tail(coat: Coat, ribbon: Ribbon) -> str:
     if coat.pattern == "tortoiseshell":
         return path(ribbon.band(0.2, 0.4), coat.patches[0]) + path(ribbon.edge(0.7), coat.patches[0])
     if coat.pattern == "points":
-        return path(ribbon.edge(0.12), coat.tail, 'opacity=".6"') + path(ribbon.edge(0.25), coat.tail)
+        return path(ribbon.edge(0.2), coat.tail, 'opacity=".6"') + path(ribbon.edge(0.3), coat.tail)
     return ""
