@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-import time
 
 import msgspec
 from starlette.requests import Request
 
 from api.problems import Problem, invalid
 from duestream import instants
+from duestream.clock import now_ms
 from duestream.events import Origin
 from duestream.journal import Once
 
@@ -30,7 +30,7 @@ def origin(request: Request) -> Origin:
     scope = request.scope
     trace = header(request, b"traceparent")
     return Origin(
-        at=instants.stamp_ms(time.time_ns() // 1_000_000),
+        at=instants.stamp_ms(now_ms()),
         by=scope["duestream.by"],
         cause=scope["duestream.request"],
         trace=trace if trace is not None and _TRACE.match(trace) else "",

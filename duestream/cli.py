@@ -48,7 +48,16 @@ app = typer.Typer(
 PATIENCE = 4.0  # seconds in which a server must answer to a command that a person waits for
 
 DataDir = Annotated[str | None, typer.Option(help="Where the embedded server keeps its data.", show_default=False)]
-Role = Annotated[str | None, typer.Option(help="api, projector or scheduler; any, if not given.")]
+Role = Annotated[str | None, typer.Option(help="api, projector, scheduler or runner; any, if not given.")]
+Concurrency = Annotated[
+    int | None, typer.Option(help="Handlers that it runs at once. [default: 1000]", show_default=False)
+]
+Containers = Annotated[
+    int | None, typer.Option(help="Containers that it runs at once. [default: 10]", show_default=False)
+]
+Queues = Annotated[
+    str | None, typer.Option(help="Which it serves, separated by commas. [default: default]", show_default=False)
+]
 Since = Annotated[str, typer.Option(help="Begin after this entry id; 0 is the first, $ is from now on.")]
 
 
@@ -93,6 +102,24 @@ def _process_command(name: str, text: str) -> None:
 _process_command("api", "Run an API process.")
 _process_command("projector", "Run a projector process.")
 _process_command("scheduler", "Run a scheduler process.")
+
+
+@app.command("runner")
+def runner_command(
+    concurrency: Concurrency = None,
+    containers: Containers = None,
+    queues: Queues = None,
+    config: Config = None,
+    redis_url: RedisUrl = None,
+    debug: Debug = None,
+    release: Release = None,
+) -> None:
+    """Run a runner process: what has jobs done."""
+    settings = settings_from(
+        config, concurrency=concurrency, containers=containers, queues=queues, redis_url=redis_url, debug=debug,
+        release=release,
+    )  # fmt: skip
+    start(settings, importlib.import_module("runner.main").run, away=AWAY)
 
 
 @app.command("tail")

@@ -12,17 +12,18 @@ class Misuse(DuestreamError):
 class Refused(DuestreamError):
     """The journal refused a transition: the entity's head is not where the transition starts.
 
-    status: the head's status, "" when there is no such entity; rev: its revision, 0 when there is none.
-    index: which transition of the command it was; attempt: the head's; holder: who has the unique key, "" if nobody.
+    status: the head's status, "" when there is no such entity; rev: its revision, 0 when there is none; attempt and
+    entry: the head's; holder: who has the unique key, "" if nobody. index: which transition of the command it was.
     """
 
-    def __init__(self, status: str, rev: int, index: int = 0, attempt: int = 0, holder: str = "") -> None:
+    def __init__(self, status: str, rev: int, attempt: int = 0, entry: str = "", holder: str = "") -> None:
         super().__init__(f"the head is {status or 'absent'} at revision {rev}")
         self.status = status
         self.rev = rev
-        self.index = index
         self.attempt = attempt
+        self.entry = entry
         self.holder = holder
+        self.index = 0
 
 
 class KeyReused(DuestreamError):

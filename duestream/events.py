@@ -17,9 +17,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 class Step(msgspec.Struct, frozen=True):
     """From which statuses an event may start (words; "" is: no such entity), and to which it leads ("": gone).
 
-    What else the journal decides with it, see `lua/append.lua`: fenced: only in the transition's attempt; begins: only
-    as the next attempt; unique: only if no other living entity has its unique key; ready: it puts the entity on a
-    ready stream; done: it takes an entry off one; halts: who works on the entity is told.
+    What else the journal decides with it, see `lua/append.lua`. fenced: only in the transition's attempt; begins: only
+    as the next attempt; unique: only if no other living entity has its unique key; done: what made it ready is taken
+    off its ready stream; ready: it is put on one; halts: who works on the entity is told.
     """
 
     start: str
@@ -27,14 +27,14 @@ class Step(msgspec.Struct, frozen=True):
     fenced: bool = False
     begins: bool = False
     unique: bool = False
-    ready: bool = False
     done: bool = False
+    ready: bool = False
     halts: bool = False
 
     @property
     def flags(self) -> str:
         """As `append` reads them."""
-        given = zip("=+urds", (self.fenced, self.begins, self.unique, self.ready, self.done, self.halts), strict=True)
+        given = zip("=+udrs", (self.fenced, self.begins, self.unique, self.done, self.ready, self.halts), strict=True)
         return "".join(flag for flag, is_given in given if is_given)
 
 
@@ -57,8 +57,8 @@ class Origin(msgspec.Struct, frozen=True):
 class Transition(msgspec.Struct, frozen=True):
     """One event for one entity; id "" makes a new one, rev 0 starts from any revision.
 
-    The rest counts where its step says so. queue: the ready stream, "" for none; work: what is put there, the event's
-    data where it is empty; done: the entry that is taken off that stream.
+    The rest counts where its step says so. queue: of the ready stream; entry: the one there that is begun; work: what
+    is put there, the event's data where it is empty.
     """
 
     event: Event
@@ -67,8 +67,8 @@ class Transition(msgspec.Struct, frozen=True):
     attempt: int = 0
     unique: str = ""
     queue: str = ""
+    entry: str = ""
     work: bytes = b""
-    done: str = ""
 
 
 class Unreadable(Exception):

@@ -29,6 +29,7 @@ OVER = (SUCCEEDED, FAILED, CANCELED)
 STATUSES = (*LIVE, *OVER)
 WAITING = (SCHEDULED, QUEUED, RETRYING)
 DEFAULT_QUEUE = "default"
+CONTAINERS = ":containers"  # ends the names of ready streams that hold containers
 
 _NULL = msgspec.Raw(b"null")
 
@@ -123,7 +124,7 @@ class Ended(Event, frozen=True):
     exit_code: int | None = None
     oom_killed: bool = False
     image_digest: str = ""
-    limits: dict[str, int | float] = {}
+    limits: dict[str, int | float] = msgspec.field(default_factory=dict)
 
 
 class JobSucceeded(Ended, frozen=True, kw_only=True):
@@ -209,9 +210,9 @@ STEPS: Steps = {
     JobFailed: msgspec.structs.replace(_ENDS, to=FAILED),
     JobRetrying: Step(start=RUNNING, to=RETRYING, fenced=True, done=True),
     JobReleased: Step(start=RUNNING, to=QUEUED, fenced=True, ready=True, done=True),
-    JobMissed: Step(start=" ".join(WAITING), to=FAILED),
+    JobMissed: Step(start=" ".join(WAITING), to=FAILED, done=True),
     JobCanceling: Step(start=RUNNING, to=CANCELING, halts=True),
-    JobCanceled: Step(start=f"{' '.join(WAITING)} {RUNNING}", to=CANCELED, halts=True),
+    JobCanceled: Step(start=f"{' '.join(WAITING)} {RUNNING}", to=CANCELED, done=True, halts=True),
     JobStopped: Step(start=CANCELING, to=CANCELED, fenced=True, done=True),
     JobForgotten: Step(start=_OVER, to=""),
 }
@@ -246,7 +247,7 @@ class Attempt(msgspec.Struct, frozen=True):
     exit_code: int | None = None
     oom_killed: bool = False
     image_digest: str = ""
-    limits: dict[str, int | float] = {}
+    limits: dict[str, int | float] = msgspec.field(default_factory=dict)
 
 
 class AttemptEnd(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -258,7 +259,7 @@ class AttemptEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_code: int | None = None
     oom_killed: bool = False
     image_digest: str = ""
-    limits: dict[str, int | float] = {}
+    limits: dict[str, int | float] = msgspec.field(default_factory=dict)
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -296,6 +297,11 @@ _OUTCOMES: dict[type[Event], str] = {
     JobReleased: "released",
     JobStopped: "canceled",
 }
+
+
+def ready_queue(spec: JobSpec) -> str:
+    """The name of the ready stream on which a job waits: containers have one of their own in each queue."""
+    return f"{spec.queue}{CONTAINERS}" if spec.container is not None else spec.queue
 
 
 def submitted(spec: JobSpec, run_at: str) -> JobScheduled | JobSubmitted:

@@ -211,7 +211,7 @@ class _Gate:
     def _settle(self, command: Command, answer: "asyncio.Future[Any]", said: list[Any]) -> None:
         verdict = said[0]
         if verdict == "each":
-            outcomes = [each if isinstance(each, int) else Refused(each[0], each[1], 0, *each[2:]) for each in said[1]]
+            outcomes = [each if isinstance(each, int) else Refused(*each) for each in said[1]]
             for transition, outcome in zip(command.transitions, outcomes, strict=True):
                 self._count(transition, accepted=isinstance(outcome, int))
             if not answer.done():  # else whoever asked has gone
@@ -225,7 +225,9 @@ class _Gate:
             _, memo, results = said
             answer.set_result(Accepted(memo, results[::2], results[1::2], replayed=verdict == "replay"))
         elif verdict == "refused":
-            answer.set_exception(Refused(*said[1:]))
+            refusal = Refused(*said[2])
+            refusal.index = said[1]
+            answer.set_exception(refusal)
         elif verdict == "reused":
             answer.set_exception(KeyReused())
         else:
@@ -258,7 +260,7 @@ class _Lane:
             keys.halt(kind),
         ]
         steps: dict[type[Event], tuple[int, Step]] = {}
-        queues: dict[str, int] = {"": 0}
+        queues: dict[str, int] = {}
         onces: list[str] = []
         asked: list[str | bytes | int] = []
         for command in commands:
@@ -282,19 +284,24 @@ class _Lane:
                     known = steps[type(event)] = (len(steps) + 1, journal.steps[type(event)])
                 number, step = known
                 asked += (number, transition.id, transition.rev, data_of(event))
-                if step.fenced or step.begins:
+                if step.fenced:
                     asked.append(transition.attempt)
+                if step.begins:
+                    asked += (transition.attempt, transition.entry)
                 if step.unique:
                     asked.append(transition.unique)
-                if step.ready or step.done:
+                if step.done or step.ready:
                     queue = queues.get(transition.queue)
                     if queue is None:
                         queue = queues[transition.queue] = len(names) + 1
                         names.append(keys.ready(transition.queue))
-                    asked += (queue or "", transition.work if step.ready else transition.done)
+                    if step.done:
+                        asked.append(queue)
+                    if step.ready:
+                        asked += (queue, transition.work)
 
         args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, LANE_MS, ONCE_MS]
-        args += (RUNNERS, len(queues) - 1, journal.over, len(steps))
+        args += (RUNNERS, len(queues), journal.over, len(steps))
         for type_, (_, step) in steps.items():
             args += (type_.type, f" {step.start} " if step.start else "", step.to, step.flags)
         args += asked

@@ -23,7 +23,7 @@ class Keys:
     def journal(self, kind: Kind) -> str:  # STREAM: the events of a kind
         return f"{self._tag}:{kind}"
 
-    def heads(self, kind: Kind) -> str:  # HASH: entity id -> "<revision> <status>[ <attempt>]"
+    def heads(self, kind: Kind) -> str:  # HASH: entity id -> "<revision> <status>[ <attempt>[ <ready entry>]]"
         return f"{self._tag}:{kind}:heads"
 
     def ids(self, kind: Kind) -> str:
@@ -114,3 +114,7 @@ def meta() -> str:  # HASH: shards, the number that this data was written with
 
 def processes() -> str:  # ZSET: "<role>@<host>:<pid>:<nonce>" -> ms of its last sign of life
     return "ds:{0}:processes"
+
+
+def engines() -> str:  # HASH: name of a runner -> why it cannot run containers
+    return "ds:{0}:engines"

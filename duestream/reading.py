@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from duestream.events import Entry, entry_of
+from duestream.events import Entry
 from duestream.fresh import Freshness
 from duestream.journal import LARGEST_CALL, PATIENCE
 from duestream.keys import Keys
+from duestream.lookups import Lookups, history_of
 from duestream.server import Server
 from duestream.tasks import FIELDS, Task, task_of
 
-Found = tuple[int, Task | None]  # the head's revision (0: no such task), and the model as far as it is projected
 SCAN = 1000  # ids of a list that are looked at in one step
 
 
@@ -21,26 +21,14 @@ class Tasks:
         self._server = server
         self._shards = [Keys(shard) for shard in range(shards)]
         self._fresh = [Freshness(server, keys) for keys in self._shards]
-        self._lanes = [_ReadLane(server, keys) for keys in self._shards]
+        self._lookups = [
+            Lookups(lambda ids, keys=keys: read_tasks(server, keys, ids), fresh)  # type: ignore[misc]
+            for keys, fresh in zip(self._shards, self._fresh, strict=True)
+        ]
 
     async def get(self, id: int, *, fresh: bool = True) -> Task | None:
         """One task, as new as its head; None where there is none. Raises Behind, Unavailable."""
-        shard = id % len(self._shards)
-        lane = self._lanes[shard]
-        rev, task = await lane.read(str(id))
-        if not rev:
-            return None
-        if task is not None and (task.rev >= rev or not fresh):
-            return task
-        if not fresh:
-            return None
-
-        async def caught_up() -> Found | None:
-            rev, task = await lane.read(str(id))
-            return (rev, task) if not rev or (task is not None and task.rev >= rev) else None
-
-        rev, task = await self._fresh[shard].until(caught_up)
-        return task if rev else None
+        return await self._lookups[id % len(self._shards)].get(str(id), fresh=fresh)
 
     async def get_many(self, ids: Sequence[int]) -> dict[int, Task]:
         """Those of some tasks that exist, fresh."""
@@ -91,46 +79,7 @@ class Tasks:
         """The journal's entries of one task, oldest first, until an hour after its deletion; none if it is unknown."""
         keys = self._shards[id % len(self._shards)]
         await self._fresh[keys.shard].applied("tasks")
-        model: dict[str, str] = await self._server.call("HGETALL", keys.task(str(id)), patience=PATIENCE)
-        entries = sorted((int(field[1:]), entry) for field, entry in model.items() if field[1:].isdigit())
-
-        found: list[Entry] = []
-        for start in range(0, len(entries), LARGEST_CALL):
-            names = [entry for _, entry in entries[start : start + LARGEST_CALL]]
-            reply = await self._server.run("entries", [keys.journal("tasks")], names, patience=PATIENCE)
-            found += (entry_of(entry, fields) for entry, fields in reply)
-        return found
-
-
-class _ReadLane:
-    """Gathers the reads of one process and shard that are asked for in one turn of the event loop into one call."""
-
-    def __init__(self, server: Server, keys: Keys) -> None:
-        self._server = server
-        self._keys = keys
-        self._waiting: list[tuple[str, asyncio.Future[Found]]] = []
-        self._pump: asyncio.Task[None] | None = None
-
-    def read(self, id: str) -> "asyncio.Future[Found]":
-        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-        self._waiting.append((id, answer))
-        if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._run())
-        return answer
-
-    async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:LARGEST_CALL], self._waiting[LARGEST_CALL:]
-            try:
-                found = await read_tasks(self._server, self._keys, [id for id, _ in batch])
-            except Exception as error:
-                for _, answer in batch:
-                    if not answer.done():
-                        answer.set_exception(error)
-                continue
-            for (_, answer), each in zip(batch, found, strict=True):
-                if not answer.done():  # whoever asked may have gone
-                    answer.set_result(each)
+        return await history_of(self._server, keys.journal("tasks"), keys.task(str(id)))
 
 
 async def _in_order(scans: list[AsyncGenerator[Task, None]]) -> AsyncGenerator[Task, None]:
@@ -147,8 +96,8 @@ async def _in_order(scans: list[AsyncGenerator[Task, None]]) -> AsyncGenerator[T
         heads[n] = (scan, await anext(scan, None))
 
 
-async def read_tasks(server: Server, keys: Keys, ids: Sequence[str]) -> list[Found]:
-    """Heads and models of up to a few hundred tasks of one shard, in one call."""
+async def read_tasks(server: Server, keys: Keys, ids: Sequence[str]) -> list[tuple[int, Task | None]]:
+    """Heads' revisions and models of up to a few hundred tasks of one shard, in one call."""
     reply = await server.run(
         "read",
         [keys.heads("tasks"), keys.ids("tasks"), *map(keys.task, ids)],

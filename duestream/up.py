@@ -2,7 +2,7 @@
 
 A child that dies is started again, after a pause that grows while it keeps dying; one that says that starting it again
 does not help (status 2: a bad setting, a port in use) ends all. On the way down the senders stop before the receivers:
-the API, then the scheduler, then the projector, then the server. If this process is killed, its children end too.
+the API, then the runner, the scheduler, the projector, and the server. If this process is killed, its children end too.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from duestream.settings import PREFIX, Settings, check_access
 
 log = logging.getLogger("duestream.up")
 
-ROLES = ("projector", "scheduler", "api")  # in the order in which they start
+ROLES = ("projector", "scheduler", "runner", "api")  # in the order in which they start
 VALKEY_PATIENCE = 30.0  # seconds that the embedded server may take to end
 
 

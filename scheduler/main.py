@@ -3,12 +3,14 @@
 import asyncio
 import logging
 
+from duestream import jobs
 from duestream.journal import Journal
 from duestream.lifecycle import Duty, process_name, serving, until_stopped
 from duestream.settings import Settings
 from duestream.tasks import STEPS
 from scheduler.batches import Batches
 from scheduler.due import DueSet
+from scheduler.jobs import JobTimes
 from scheduler.notices import Notices
 from scheduler.sweeps import Sweeps
 from scheduler.webhooks import webhook_duties
@@ -21,10 +23,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     name = process_name("scheduler")
     async with serving(settings, name, stop) as server, webhook_duties(server, settings, name, stop) as webhooks:
         journal = Journal(server, "tasks", STEPS, shards=settings.shards, process=name)
+        job_journal = Journal(server, "jobs", jobs.STEPS, shards=settings.shards, process=name, over=jobs.OVER)
         duties: list[Duty] = [*webhooks]
         for keys in journal.shards:
+            times = JobTimes(server, keys, job_journal, keep=settings.keep)
             duties += [
                 DueSet(server, keys, keys.due_tasks(), Notices(server, keys, journal).give, stop),
+                DueSet(server, keys, keys.due_jobs(), times.act, stop),
                 DueSet(server, keys, keys.due_batches(), Batches(server, keys, settings.shards).finish, stop),
                 DueSet(server, keys, keys.due_sweeps(), Sweeps(server, keys).sweep, stop),
             ]

@@ -10,6 +10,7 @@ import msgspec
 
 import api.main
 import projector.main
+import runner.main
 import scheduler.main
 from duestream.server import Server, connect
 from duestream.settings import Settings
@@ -19,6 +20,7 @@ MAINS: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
     "api": api.main.run,
     "projector": projector.main.run,
     "scheduler": scheduler.main.run,
+    "runner": runner.main.run,
 }
 DEADLINE = 15.0
 

@@ -26,8 +26,8 @@ for n = 1, #chunk do
     id = string.format('%d', (first + done + n - 1) * ARGV[3] + ARGV[2])
     if tonumber(id) <= cleared then to = '' end  -- a clear that came meanwhile covers it
   end
-  put(KEYS[1], KEYS[2], id, 1, to, 0, about, step[1], data)
-  if ready > 0 then redis.call('XADD', KEYS[6 + ready], '*', 'id', id, 'attempt', 1, 'work', data) end
+  local entry = ready > 0 and redis.call('XADD', KEYS[6 + ready], '*', 'id', id, 'attempt', 1, 'work', data) or ''
+  put(KEYS[1], KEYS[2], id, 1, to, 0, entry, about, step[1], data)
 end
 if k == chunks then
   local ending = redis.call('HMGET', KEYS[3], 'once', 'once_ms', 'fingerprint', 'memo')

@@ -20,15 +20,15 @@
 --            by, cause, trace, n, and n transitions, each: step, id ("" makes a new one), rev ("0" is any), data, and
 --            by its step's flags, in this order:
 --            = attempt      only while this is the entity's attempt
---            + attempt      only as the next attempt, which it begins
+--            + attempt, entry  only as the next attempt, which it begins, by this entry of a ready stream
 --            u key          only if no other living entity has this unique key ("" is none)
---            r stream, work put on a ready stream; "" for work is the event's data, "" for stream is none
---            d stream, id   what was ready is done: acknowledged and removed; "" for id is none
+--            d stream       the entry by which it was ready is acknowledged and removed from there
+--            r stream, work put on a ready stream; "" for work is the event's data
 --            s              signal those who work on it
 --
--- Returns JSON, an array per command: ["ok" | "replay", memo, [id, rev, ...]] | ["refused", status, rev, index,
--- attempt, id of who has the unique key or ""] | ["reused"] | ["inflight"] | ["each", [rev | [status, rev, attempt,
--- id], ...]]. A command's transitions are accepted or refused together, but for mode e.
+-- Returns JSON, an array per command: ["ok" | "replay", memo, [id, rev, ...]] | ["refused", index, refusal] |
+-- ["reused"] | ["inflight"] | ["each", [rev | refusal, ...]]. A refusal is [status, rev, attempt, entry, id of who has
+-- the unique key or ""]. A command's transitions are accepted or refused together, but for mode e.
 -- Writes nothing for a command that is refused, or answered from its once record. A call that was carried out before
 -- gets the same answers and writes nothing; nor does one that comes after a later one of its lane, whose caller has
 -- given up on it: it gets no answers.
@@ -44,12 +44,8 @@ local cleared = tonumber(redis.call('HGET', ids, 'cleared') or 0)
 local steps, i = {}, 10
 for s = 1, tonumber(ARGV[9]) do
   local flags, step = ARGV[i + 3], {type = ARGV[i], from = ARGV[i + 1], to = ARGV[i + 2], size = 4}
-  for flag, size in pairs({['='] = 1, ['+'] = 1, u = 1, r = 2, d = 2, s = 0}) do
-    if string.find(flags, flag, 1, true) then step[flag] = 0; step.size = step.size + size end
-  end
-  local at = 4
-  for _, flag in ipairs({'=', '+', 'u', 'r', 'd'}) do
-    if step[flag] then step[flag] = at; at = at + ((flag == 'r' or flag == 'd') and 2 or 1) end
+  for _, each in ipairs({{'=', 1}, {'+', 2}, {'u', 1}, {'d', 1}, {'r', 2}, {'s', 0}}) do
+    if string.find(flags, each[1], 1, true) then step[each[1]] = step.size; step.size = step.size + each[2] end
   end
   steps[tostring(s)] = step
   i = i + 4
@@ -63,61 +59,61 @@ local function holder(key, id)  -- who else has a unique key
   return not over and other or nil
 end
 
-local function decide(at, step)  -- revision and attempt that the transition starts from; or nil and why not
+local function decide(at, step)  -- what the transition starts from: revision, attempt, entry; or nil and why not
   local id, rev = ARGV[at + 1], tonumber(ARGV[at + 2])
-  if id == '' then return 0, 0 end
-  local now, status, attempt = head_of(heads, id, cleared)
+  if id == '' then return 0, 0, '' end
+  local now, status, attempt, entry = head_of(heads, id, cleared)
   local may = step.from == status or (status ~= '' and string.find(step.from, ' ' .. status .. ' ', 1, true))
   if may and rev > 0 then may = rev == now end
   if may and step['='] then may = tonumber(ARGV[at + step['=']]) == attempt end
-  if may and step['+'] then may = tonumber(ARGV[at + step['+']]) == attempt + 1 end
-  if not may then return nil, status, now, attempt, '' end
-  if step.u and ARGV[at + step.u] ~= '' then
-    local other = holder(ARGV[at + step.u], id)
-    if other then return nil, status, now, attempt, other end
+  if may and step['+'] then
+    may = tonumber(ARGV[at + step['+']]) == attempt + 1 and ARGV[at + step['+'] + 1] == entry
   end
-  return now, attempt
+  local other = may and step.u and ARGV[at + step.u] ~= '' and holder(ARGV[at + step.u], id)
+  if not may or other then return nil, {status, now, attempt, entry, other or ''} end
+  return now, attempt, entry
 end
 
 local done = {}  -- by ready stream: ids of entries
 
-local function accept(at, step, rev, attempt, about)  -- the id
+local function accept(at, step, rev, attempt, entry, about)  -- the id
   local id, data = ARGV[at + 1], ARGV[at + 3]
   if id == '' then
     id = string.format('%d', redis.call('HINCRBY', ids, 'last', 1) * shards + shard)
   end
   if step['+'] then attempt = attempt + 1 end
-  put(journal, heads, id, rev + 1, step.to, attempt, about, step.type, data)
   if step.u and ARGV[at + step.u] ~= '' then redis.call('HSET', uniques, ARGV[at + step.u], id) end
-  if step.r and ARGV[at + step.r] ~= '' then
-    local work = ARGV[at + step.r + 1]
-    redis.call('XADD', KEYS[tonumber(ARGV[at + step.r])], '*',
-      'id', id, 'attempt', attempt + 1, 'work', work ~= '' and work or data)
-  end
-  if step.d and ARGV[at + step.d + 1] ~= '' then
+  if step.d and entry ~= '' then
     local stream = ARGV[at + step.d]
     if not done[stream] then done[stream] = {} end
-    table.insert(done[stream], ARGV[at + step.d + 1])
+    table.insert(done[stream], entry)
+    entry = ''
   end
+  if step.r then
+    local work = ARGV[at + step.r + 1]
+    entry = redis.call('XADD', KEYS[tonumber(ARGV[at + step.r])], '*',
+      'id', id, 'attempt', attempt + 1, 'work', work ~= '' and work or data)
+  end
+  put(journal, heads, id, rev + 1, step.to, attempt, entry, about, step.type, data)
   if step.s then redis.call('XADD', KEYS[6], 'MAXLEN', '~', 10000, '*', 'id', id, 'status', step.to) end
   return id
 end
 
 local function together(at, n, about, memo)
-  local revs, attempts, where = {}, {}, at
+  local from, where = {}, at
   for t = 1, n do
     local step = steps[ARGV[where]]
-    local rev, a, b, c, d = decide(where, step)
-    if not rev then return {'refused', a, b, t - 1, c, d} end
-    revs[t], attempts[t] = rev, a
+    local rev, attempt, entry = decide(where, step)
+    if not rev then return {'refused', t - 1, attempt} end
+    from[t] = {rev, attempt, entry}
     where = where + step.size
   end
   local results = {}
   where = at
   for t = 1, n do
     local step = steps[ARGV[where]]
-    results[2 * t - 1] = accept(where, step, revs[t], attempts[t], about)
-    results[2 * t] = revs[t] + 1
+    results[2 * t - 1] = accept(where, step, from[t][1], from[t][2], from[t][3], about)
+    results[2 * t] = from[t][1] + 1
     where = where + step.size
   end
   return {'ok', memo, results}, where
@@ -127,12 +123,12 @@ local function singly(at, n, about)
   local results = {}
   for t = 1, n do
     local step = steps[ARGV[at]]
-    local rev, a, b, c, d = decide(at, step)
+    local rev, attempt, entry = decide(at, step)
     if rev then
-      accept(at, step, rev, a, about)
+      accept(at, step, rev, attempt, entry, about)
       results[t] = rev + 1
     else
-      results[t] = {a, b, c, d}
+      results[t] = attempt  -- the refusal
     end
     at = at + step.size
   end

@@ -1,0 +1,174 @@
+"""Run the containers of jobs, keep what they put out, and remove them once their end is on the journal."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from duestream import keys as all_keys
+from duestream.containers import Outcome
+from duestream.errors import Unavailable
+from duestream.events import Event
+from duestream.jobs import Ended, JobFailed, JobStopped, JobSucceeded
+from duestream.keys import Keys, shard_of
+from duestream.lifecycle import unless_stopped, wait
+from duestream.server import Server
+from runner.ends import Ends
+from runner.engine import Engine, EngineAway
+from runner.handling import failed
+from runner.slots import Held, Slots
+
+log = logging.getLogger("duestream.runner")
+
+AGAIN = 2.0  # seconds until an engine that was away is asked again
+PIECE = 16 * 1024  # characters of a log that are written at once
+CLEAN = 60.0  # seconds between looks for containers that nobody needs
+PATIENCE = 5.0
+
+
+class Containing:
+    """The worker for container jobs."""
+
+    def __init__(self, server: Server, engine: Engine, ends: Ends, slots: Slots, *, keep: int, log_limit: int) -> None:
+        self._server = server
+        self._engine = engine
+        self._ends = ends
+        self._slots = slots
+        self._keep = keep
+        self._log_limit = log_limit
+        self._removing: set[asyncio.Task[None]] = set()
+
+    def begin(self, held: Held) -> None:
+        held.stop = asyncio.Event()
+        held.after = lambda: self._remove(held)
+        held.task = asyncio.get_running_loop().create_task(self._run(held))
+
+    async def _run(self, held: Held) -> None:
+        while not held.ended:
+            try:
+                outcome = await self._outcome(held)
+            except EngineAway as error:  # the container may be running: nobody else must start it meanwhile
+                log.warning("waiting for the engine", extra={"id": held.id, "reason": str(error)})
+                await asyncio.sleep(AGAIN)
+                continue
+            except Unavailable as error:
+                log.warning("waiting for Redis", extra={"id": held.id, "reason": str(error)})
+                await asyncio.sleep(AGAIN)
+                continue
+            self._ends.put(held, self._slots, self._end(held, outcome))
+
+    async def _outcome(self, held: Held) -> Outcome:
+        work, stop = held.work, held.stop
+        assert work.container is not None
+        assert stop is not None
+        stream = held.ready.keys.log(held.id)
+
+        async def keep(source: str, text: str, stamp: str) -> None:
+            for start in range(0, len(text), PIECE):
+                piece: list[str | int] = [held.attempt, source, stamp, text[start : start + PIECE]]
+                await self._server.run("write_log", [stream], [self._log_limit, *piece], patience=PATIENCE)
+
+        since = await self._since(stream)
+        run = f"{held.ready.keys.shard}-{held.ready.entry}"
+        return await self._engine.run(
+            held.id, run, work.container, timeout=work.timeout, stop=stop, log=keep, attempt=held.attempt, since=since
+        )
+
+    async def _since(self, stream: str) -> str:
+        last = await self._server.call("XREVRANGE", stream, "+", "-", "COUNT", 1, patience=PATIENCE)
+        return str(last[0][1][5]) if last else ""
+
+    def _end(self, held: Held, outcome: Outcome) -> Event:
+        about = Ended(held.attempt, outcome.exit_code, outcome.oom_killed, outcome.image_digest, dict(outcome.limits))
+        known = {name: getattr(about, name) for name in Ended.__struct_fields__}
+        if outcome.canceled:
+            return JobStopped(**known, keep=self._keep, webhook=held.work.webhook)
+        if not outcome.error:
+            return JobSucceeded(**known, keep=self._keep, webhook=held.work.webhook)
+        assert held.stop is not None
+        if held.stop.is_set():  # it is being canceled: there is no further attempt
+            return JobFailed(**known, error=outcome.error, keep=self._keep, webhook=held.work.webhook)
+        return failed(held, outcome.error, self._keep, about)
+
+    def _remove(self, held: Held) -> None:
+        task = asyncio.get_running_loop().create_task(self._removed(held.id))
+        self._removing.add(task)
+        task.add_done_callback(self._removing.discard)
+
+    async def _removed(self, id: str) -> None:
+        try:
+            await self._engine.remove(id)
+        except EngineAway:
+            log.info("left a container to be removed later", extra={"id": id})
+
+    def let_go(self) -> None:
+        """Stop attending to what is running. The containers go on; whoever takes their jobs over adopts them."""
+        for held in list(self._slots.held.values()):
+            if not held.ended and held.task is not None:
+                held.ended, held.after = True, None
+                held.task.cancel()
+
+    async def close(self) -> None:
+        """Let removals that are under way end."""
+        if self._removing:
+            await asyncio.wait(self._removing, timeout=PATIENCE)
+        await self._engine.close()
+
+
+class EngineWatch:
+    """A duty: know whether the engine answers, and tell readiness where it does not."""
+
+    def __init__(self, server: Server, engine: Engine, name: str, stop: asyncio.Event) -> None:
+        self._server = server
+        self._engine = engine
+        self._name = name
+        self._stop = stop
+        self.there = asyncio.Event()
+        self._said = False
+
+    async def once(self) -> None:
+        if await self._engine.available():
+            if self._said or not self.there.is_set():
+                await self._server.call("HDEL", all_keys.engines(), self._name)
+                self._said = False
+            self.there.set()
+        else:
+            self.there.clear()
+            if not self._said:
+                log.warning("no Docker engine answers: jobs with containers wait")
+                await self._server.call("HSET", all_keys.engines(), self._name, "no Docker engine answers")
+                self._said = True
+        await wait(self._stop, AGAIN if not self.there.is_set() else 5 * AGAIN)
+
+
+class Cleaning:
+    """A duty: remove containers whose runner died after their end was written down."""
+
+    def __init__(
+        self, server: Server, engine: Engine, watch: EngineWatch, shards: Sequence[Keys], stop: asyncio.Event
+    ) -> None:
+        self._server = server
+        self._engine = engine
+        self._watch = watch
+        self._shards = shards
+        self._stop = stop
+
+    async def once(self) -> None:
+        if not await unless_stopped(self._watch.there.wait(), self._stop):
+            return
+        try:
+            await self.clean()
+        except EngineAway as error:
+            log.info("the engine went away", extra={"reason": str(error)})
+        await wait(self._stop, CLEAN)
+
+    async def clean(self) -> None:
+        """Look at every container of a job, and remove those that no living job is run by."""
+        for id, run in await self._engine.leftovers():
+            shard, _, entry = run.partition("-")
+            if len(id) != 32 or not shard.isdigit():
+                continue
+            keys = self._shards[shard_of("jobs", id, len(self._shards))]
+            head = await self._server.call("HGET", keys.heads("jobs"), id)
+            if head is None or not head.endswith(f" {entry}"):
+                log.info("removed a container that was left", extra={"id": id})
+                await self._engine.remove(id)

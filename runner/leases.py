@@ -1,0 +1,104 @@
+"""Leases on the entries of one ready stream: kept while their jobs are worked on, and those of dead runners taken over.
+
+what may happen                              what becomes of the job
+a runner dies                                its entries grow idle; another takes them over as the next attempt
+a runner is cut off and comes back           its entries are another's: it stops, and what it writes is refused
+it dies between taking an entry and a start  the job is started by whoever takes the entry over
+the answer to its reading was lost           the same: it holds what it does not know of, and does not renew it
+a job loses one runner after the other       it fails
+"""
+
+import asyncio
+import logging
+
+from redis.exceptions import ResponseError
+
+from duestream.journal import RUNNERS
+from duestream.keys import Keys
+from duestream.lifecycle import wait
+from duestream.server import Server
+from runner.intake import ready_of
+from runner.slots import Held, Slots
+from runner.starting import Starting
+
+log = logging.getLogger("duestream.runner")
+
+FORGET_MS = 600_000
+
+
+class Leases:
+    """A duty: renew what is in hand, look for what was left, then wait for a third of the lease."""
+
+    def __init__(
+        self, server: Server, keys: Keys, queue: str, slots: Slots, starting: Starting, name: str,
+        intake_stop: asyncio.Event, stop: asyncio.Event, *, lease_ms: int,
+    ) -> None:  # fmt: skip
+        self._server = server
+        self._keys = keys
+        self._queue = queue
+        self._stream = keys.ready(queue)
+        self._slots = slots
+        self._starting = starting
+        self._name = name
+        self._intake_stop = intake_stop
+        self._stop = stop
+        self._lease_ms = lease_ms
+
+    async def once(self) -> None:
+        await self.renew()
+        if not self._intake_stop.is_set() and self._slots.free:
+            await self.recover()
+        await wait(self._stop, self._lease_ms / 3000)
+
+    async def renew(self) -> None:
+        """Keep what is in hand; stop working on what is another's now."""
+        mine = {held.ready.entry: held for held in self._held()}
+        waiting = [entry for entry, ready in self._slots.waiting.items() if self._is_here(ready.keys, ready.queue)]
+        if not mine and not waiting:
+            return
+        lost = await self._server.run("renew", [self._stream], [RUNNERS, self._name, 0, *mine, *waiting])
+        for entry in lost:
+            held = mine.get(entry)
+            if held is not None and not held.ended and held.task is not None:
+                log.warning("lost a job", extra={"id": held.id, "attempt": held.attempt})
+                held.ended = True
+                held.task.cancel()
+                self._slots.release(held)
+
+    async def recover(self) -> None:
+        """Take over entries whose runner gave no sign of life for a lease."""
+        try:
+            reply = await self._server.call(
+                "XAUTOCLAIM",
+                self._stream,
+                RUNNERS,
+                self._name,
+                self._lease_ms,
+                "0",
+                "COUNT",
+                min(100, self._slots.free),
+            )
+        except ResponseError as error:
+            if "NOGROUP" in str(error):
+                return
+            raise
+        chunk = [ready_of(self._keys, self._queue, entry, fields) for entry, fields in reply[1] if fields is not None]
+        chunk = [ready for ready in chunk if ready.id not in self._slots.held]
+        if not chunk:
+            return
+        for ready, refusal in await self._starting.start(chunk):
+            pending = await self._server.call("XPENDING", self._stream, RUNNERS, ready.entry, ready.entry, 1)
+            losses = int(pending[0][3]) - 1 if pending else 1
+            await self._starting.take_over(ready, refusal, losses)
+
+    async def hand_over(self) -> None:
+        """Let whoever looks next take what is in hand, at once."""
+        entries = [held.ready.entry for held in self._held()]
+        if entries:
+            await self._server.run("renew", [self._stream], [RUNNERS, self._name, self._lease_ms, *entries])
+
+    def _held(self) -> list[Held]:
+        return [held for held in self._slots.held.values() if self._is_here(held.ready.keys, held.ready.queue)]
+
+    def _is_here(self, keys: Keys, queue: str) -> bool:
+        return keys.shard == self._keys.shard and queue == self._queue
