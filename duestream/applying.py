@@ -1,7 +1,7 @@
 """Bringing read models up to a batch of entries: pure functions say what changes, one script applies and acks."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 import msgspec
@@ -22,25 +22,30 @@ MOST_DEAD = 1000  # names and values of a dead entry that are kept with its reas
 class Projected(msgspec.Struct, frozen=True):
     """How one kind is projected: its pure function, and the keys of what that changes.
 
-    places: the names of its lists; place_field: the models' field that tells in which one they stand, "" where there
-    is one list.
+    places: the names of its lists, or of those in which some entities may stand; place_field: the models' field that
+    tells in which one they do, "" where there is one list.
     """
 
     kind: Kind
     project: Callable[[Entry], Change | Cleared]
     model: Callable[[Keys, str], str]
     due: Callable[[Keys], str]
-    places: tuple[str, ...] = ("list",)
+    places: Callable[[Iterable[Change]], Sequence[str]] = lambda _: ("list",)
     place_field: str = ""
 
-    def lists(self, keys: Keys) -> list[str]:
-        """The keys of its lists."""
-        return [keys.listed(self.kind, place) for place in self.places]
+    def lists(self, keys: Keys, places: Iterable[str]) -> list[str]:
+        """The keys of some of its lists."""
+        return [keys.listed(self.kind, place) for place in places]
 
 
 TASKS = Projected(kind="tasks", project=tasks.project, model=Keys.task, due=Keys.due_tasks)
 JOBS = Projected(
-    kind="jobs", project=jobs.project, model=Keys.job, due=Keys.due_jobs, places=jobs.STATUSES, place_field="status"
+    kind="jobs",
+    project=jobs.project,
+    model=Keys.job,
+    due=Keys.due_jobs,
+    places=lambda _: jobs.STATUSES,
+    place_field="status",
 )
 PROJECTED: tuple[Projected, ...] = (TASKS, JOBS)
 
@@ -80,6 +85,7 @@ async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequenc
     for (entry, _), reason in read.dead:
         log.error("put an entry aside", extra={"entry": entry, "kind": projected.kind, "reason": reason})
     kind = projected.kind
+    places = {place: n for n, place in enumerate(projected.places(read.changes.values()), 1)}
     names = [
         keys.journal(kind),
         keys.view(kind),
@@ -88,11 +94,10 @@ async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequenc
         keys.wake_due(),
         keys.dead(),
         keys.due_sweeps(),
-        *projected.lists(keys),
+        *projected.lists(keys, places),
         *(projected.model(keys, id) for id in read.changes),
     ]
     templates: dict[Template, int] = {}
-    places = {place: n for n, place in enumerate(projected.places, 1)}
     changes: list[str | int] = []
     for change in read.changes.values():
         changes += _flat(change, templates, places)

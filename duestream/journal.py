@@ -16,7 +16,6 @@ sent again and is carried out once.
 import asyncio
 import hashlib
 import os
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ import msgspec
 
 from duestream.errors import InFlight, KeyReused, Refused
 from duestream.events import Event, Origin, Step, Steps, Transition, data_of
+from duestream.gate import Gate
 from duestream.keys import Keys, Kind, shard_of
 from duestream.server import Server
 
@@ -90,7 +90,7 @@ class Journal:
         self.shards = [Keys(shard) for shard in range(shards)]
         self.process = process
         self.tally = Tally()
-        self._gates = [_Gate(self, keys) for keys in self.shards]
+        self._gates = [Gate(_Lane(self, keys).call, largest=LARGEST_CALL, size=_transitions) for keys in self.shards]
         self._next = 0
 
     async def append(self, command: Command) -> Accepted:
@@ -100,7 +100,7 @@ class Journal:
         """
         first = command.transitions[0].id
         shard = self.shard_of(first) if first else self.shard_for(command.once)
-        return await self._gates[shard].submit(command)
+        return _accepted(await self._gates[shard].submit(command))
 
     async def append_each(self, origin: Origin, transitions: Sequence[Transition]) -> list[int | Refused]:
         """Have transitions decided, each by itself; the revisions, in order. Few script calls, however many they are.
@@ -114,8 +114,9 @@ class Journal:
 
         async def call(shard: int, places: list[int]) -> None:
             command = Command(origin, [transitions[n] for n in places], each=True)
-            for n, outcome in zip(places, await self._gates[shard].submit_each(command), strict=True):
-                outcomes[n] = outcome
+            _, said = await self._gates[shard].submit(command)
+            for n, each in zip(places, said, strict=True):
+                outcomes[n] = each if isinstance(each, int) else Refused(*each)
 
         await asyncio.gather(
             *(
@@ -159,84 +160,22 @@ class Journal:
         return self._next
 
 
-_Asked = tuple[Command, "asyncio.Future[Any]"]
+def _transitions(command: Command) -> int:
+    return len(command.transitions)
 
 
-class _Gate:
-    """One process's way to one stream: what is asked for while its lane is busy gathers for the next call."""
-
-    def __init__(self, journal: Journal, keys: Keys) -> None:
-        self._journal = journal
-        self._waiting: deque[_Asked] = deque()
-        self._lane = _Lane(journal, keys)
-        self._running: asyncio.Task[None] | None = None
-
-    def submit(self, command: Command) -> "asyncio.Future[Accepted]":
-        return self._submit(command)
-
-    def submit_each(self, command: Command) -> "asyncio.Future[list[int | Refused]]":
-        return self._submit(command)
-
-    def _submit(self, command: Command) -> "asyncio.Future[Any]":
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, answer))
-        if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._run())
-        return answer
-
-    async def _run(self) -> None:
-        while self._waiting:
-            await self._carry_out(self._gather())
-            await asyncio.sleep(0)  # those who got their answers may ask again, and share the next call
-
-    def _gather(self) -> list[_Asked]:
-        batch = [self._waiting.popleft()]
-        size = len(batch[0][0].transitions)
-        while self._waiting and size + len(self._waiting[0][0].transitions) <= LARGEST_CALL:
-            batch.append(self._waiting.popleft())
-            size += len(batch[-1][0].transitions)
-        return batch
-
-    async def _carry_out(self, batch: list[_Asked]) -> None:
-        try:
-            answers = await self._lane.call([command for command, _ in batch])
-        except Exception as error:
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
-            return
-        for (command, answer), said in zip(batch, answers, strict=True):
-            self._settle(command, answer, said)
-
-    def _settle(self, command: Command, answer: "asyncio.Future[Any]", said: list[Any]) -> None:
-        verdict = said[0]
-        if verdict == "each":
-            outcomes = [each if isinstance(each, int) else Refused(*each) for each in said[1]]
-            for transition, outcome in zip(command.transitions, outcomes, strict=True):
-                self._count(transition, accepted=isinstance(outcome, int))
-            if not answer.done():  # else whoever asked has gone
-                answer.set_result(outcomes)
-            return
-        for transition in () if verdict == "replay" else command.transitions:
-            self._count(transition, accepted=verdict == "ok")
-        if answer.done():
-            return
-        if verdict in ("ok", "replay"):
-            _, memo, results = said
-            answer.set_result(Accepted(memo, results[::2], results[1::2], replayed=verdict == "replay"))
-        elif verdict == "refused":
-            refusal = Refused(*said[2])
-            refusal.index = said[1]
-            answer.set_exception(refusal)
-        elif verdict == "reused":
-            answer.set_exception(KeyReused())
-        else:
-            answer.set_exception(InFlight())
-
-    def _count(self, transition: Transition, *, accepted: bool) -> None:
-        tally = self._journal.tally
-        counts = tally.appended if accepted else tally.refused
-        counts[transition.event.type] = counts.get(transition.event.type, 0) + 1
+def _accepted(said: list[Any]) -> Accepted:
+    """What the script said of a command, unless that was no."""
+    match said:
+        case ["ok" | "replay" as verdict, memo, results]:
+            return Accepted(memo, results[::2], results[1::2], replayed=verdict == "replay")
+        case ["refused", index, refusal]:
+            refused = Refused(*refusal)
+            refused.index = index
+            raise refused
+        case ["reused"]:
+            raise KeyReused
+    raise InFlight
 
 
 class _Lane:
@@ -307,4 +246,15 @@ class _Lane:
         args += asked
         said = await journal.server.run("append", [*names, *onces], args, patience=PATIENCE)
         answers: list[list[Any]] = msgspec.json.decode(said)
+        for command, answer in zip(commands, answers, strict=True):
+            self._count(command, answer)
         return answers
+
+    def _count(self, command: Command, answer: list[Any]) -> None:
+        tally, verdict = self._journal.tally, answer[0]
+        if verdict == "replay":
+            return
+        for n, transition in enumerate(command.transitions):
+            accepted = isinstance(answer[1][n], int) if verdict == "each" else verdict == "ok"
+            counts = tally.appended if accepted else tally.refused
+            counts[transition.event.type] = counts.get(transition.event.type, 0) + 1

@@ -1,5 +1,7 @@
 """Bring read models up from the journal alone, while everything runs."""
 
+from collections.abc import Sequence
+
 from duestream.applying import TOMBSTONE_MS, Projected
 from duestream.changes import Change, model_of
 from duestream.folding import Fold
@@ -23,7 +25,8 @@ async def rebuild(server: Server, keys: Keys, projected: Projected) -> int:
         await server.call("ZADD", keys.due_sweeps(), 0, kind)
     prefix = projected.model(keys, "")
     present = {name[len(prefix) :] async for name in server.client.scan_iter(match=prefix + "*", count=1000)}
-    for zset in (*projected.lists(keys), projected.due(keys)):
+    places = projected.places(fold.changes.values())
+    for zset in (*projected.lists(keys, places), projected.due(keys)):
         present |= {member async for member, _ in server.client.zscan_iter(zset, count=1000)}
     strays = present - set(fold.changes)
     await fold.advance()  # one that was created meanwhile is none
@@ -32,22 +35,26 @@ async def rebuild(server: Server, keys: Keys, projected: Projected) -> int:
     ]
     changes += [Change(id=id, rev=0, facts={}, state={}, gone=True) for id in strays - set(fold.changes)]
     written = 0
+    places = projected.places(fold.changes.values())
     for start in range(0, len(changes), STEP):
-        written += await _restore(server, keys, projected, changes[start : start + STEP])
+        written += await _restore(server, keys, projected, places, changes[start : start + STEP])
     return written
 
 
-async def _restore(server: Server, keys: Keys, projected: Projected, changes: list[Change]) -> int:
+async def _restore(
+    server: Server, keys: Keys, projected: Projected, places: Sequence[str], changes: list[Change]
+) -> int:
     kind = projected.kind
-    names = [projected.due(keys), keys.heads(kind), keys.ids(kind), keys.wake_due(), *projected.lists(keys)]
+    names = [projected.due(keys), keys.heads(kind), keys.ids(kind), keys.wake_due()]
+    names += projected.lists(keys, places)
     names += [projected.model(keys, change.id) for change in changes]
-    args: list[str | int] = [TOMBSTONE_MS, len(projected.places)]
+    args: list[str | int] = [TOMBSTONE_MS, len(places)]
     for change in changes:
         model = model_of(change) if change.rev else {}
         args += [
             change.id,
             change.rev,
-            0 if change.gone else projected.places.index(change.place) + 1,
+            0 if change.gone else places.index(change.place) + 1,
             change.number,
             "" if change.due is None else change.due,
             len(model),

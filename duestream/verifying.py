@@ -115,9 +115,10 @@ class Verification:
     async def _standing(self, ids: list[str]) -> list[Standing]:
         keys, kind = self._keys, self._projected.kind
         projected = self._projected
-        names = [keys.heads(kind), projected.due(keys), *projected.lists(keys)]
+        places = projected.places(self._fold.changes.values())
+        names = [keys.heads(kind), projected.due(keys), *projected.lists(keys, places)]
         names += (projected.model(keys, id) for id in ids)
-        reply = await self._server.run("standing", names, [len(projected.places), *projected.places, *ids])
+        reply = await self._server.run("standing", names, [len(places), *places, *ids])
         return [
             Standing(
                 dict(zip(flat[::2], flat[1::2], strict=True)), head or None, places.split(), float(due) if due else None
@@ -155,7 +156,8 @@ class Verification:
         pattern = prefix.replace("[", "\\[") + "*"
         async for name in self._server.client.scan_iter(match=pattern, count=STEP):
             yield name[len(prefix) :]
-        for zset in (*self._projected.lists(keys), self._projected.due(keys)):
+        places = self._projected.places(self._fold.changes.values())
+        for zset in (*self._projected.lists(keys, places), self._projected.due(keys)):
             async for member, _ in self._server.client.zscan_iter(zset, count=STEP):
                 yield member
 
