@@ -37,6 +37,7 @@ CONTROLS = 8  # threads for what must not wait behind the reading of logs
 PATIENCE = 30.0  # seconds
 ANSWER = 3  # seconds
 PAUSE = 0.1  # before a log that has just ended is asked for again
+KILLED = 137  # 128 + SIGKILL
 TRIES = 5  # to read the log of a container that has ended, where the engine breaks off
 
 
@@ -208,6 +209,8 @@ class Engine:
             error = "killed: out of memory"
         else:
             error = f"exit code {state.exit_code}" if state.exit_code else ""
+            if state.exit_code == KILLED:  # engines miss some, mostly where a container ends just as it is killed
+                error += " (killed, perhaps out of memory)"
             error += f": {state.error}" if error and state.error else ""
         return Outcome(
             exit_code=state.exit_code,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import runner.engine
 from runner.client import Stream
 from runner.engine import ContainerSpec, Engine, EngineAway, Outcome
 from tests import images
-from tests.running import until
+from tests.registry import Registry
+from tests.registry import registry as a_registry
+from tests.running import DEADLINE, until
 
 SOCKET = "/var/run/docker.sock"
 MIB = 1024 * 1024
@@ -143,9 +146,19 @@ async def test_output_arrives_while_the_container_runs(engine: Engine, job: str)
 
 
 async def test_too_much_memory_is_killed_and_told(engine: Engine, job: str) -> None:
-    greedy = Try(engine, "x=a; while :; do x=$x$x; done", job=job, memory=8 * MIB)
+    # Engines miss such a death where it comes just as a container starts, or ends it at once.
+    wait = "echo ready; while [ ! -e /tmp/go ]; do sleep 0.05; done"
+    greedy = Try(
+        engine,
+        f"{wait}; sh -c 'x=a; while :; do x=$x$x; done'; code=$?; sleep 1; exit $code",
+        job=job,
+        memory=8 * MIB,
+    )
+    running = greedy.begin()
+    await greedy.says("ready")
 
-    outcome = await greedy.run()
+    docker("exec", *containers_of(job), "touch", "/tmp/go")
+    outcome = await running
 
     assert (outcome.exit_code, outcome.oom_killed, outcome.error) == (137, True, "killed: out of memory")
 
@@ -259,6 +272,80 @@ async def test_only_images_that_a_pattern_admits_run(job: str) -> None:
     assert outcome.exit_code is None
     assert outcome.error == "image busybox:latest is not allowed here (allowed: alpine:*, registry.example/*)"
     assert containers_of(job) == []
+
+
+# --- images from a registry ---
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with a_registry() as registry:
+        yield registry
+        for image in (f"{registry.host}/it", f"{registry.host}/it@{registry.digest}"):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                docker("rmi", "-f", image)
+
+
+async def test_a_missing_image_is_pulled_once(engine: Engine, job: str, registry: Registry) -> None:
+    hello: dict[str, Any] = {"image": f"{registry.host}/it", "command": ["/bin/busybox", "echo", "hello"]}
+    one, two = (Try(engine, job=job, run=run, **hello) for run in ("1", "2"))
+
+    outcome = await one.run()
+    so_far = len(registry.asked)
+    again = await two.run()
+
+    assert (outcome.error, one.text) == ("", "hello\n")
+    assert outcome.image_digest == again.image_digest == registry.digest
+    assert len(registry.asked) == so_far
+
+
+async def test_an_image_is_pulled_again_where_the_job_says_so(engine: Engine, job: str, registry: Registry) -> None:
+    hello: dict[str, Any] = {"image": f"{registry.host}/it", "command": ["/bin/busybox", "true"], "pull": "always"}
+    await Try(engine, job=job, **hello).run()
+    so_far = len(registry.asked)
+
+    outcome = await Try(engine, job=job, run="2", **hello).run()
+
+    assert outcome.exit_code == 0
+    assert len(registry.asked) > so_far
+
+
+async def test_an_image_is_pulled_with_the_credentials_of_the_docker_configuration(
+    engine: Engine, job: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.login = "somebody:s3cret"
+    known = {"auths": {registry.host: {"auth": b64encode(registry.login.encode()).decode()}}}
+    (tmp_path / "config.json").write_bytes(msgspec.json.encode(known))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    outcome = await Try(engine, job=job, image=f"{registry.host}/it", command=["/bin/busybox", "true"]).run()
+
+    assert (outcome.exit_code, outcome.error) == (0, "")
+
+
+async def test_an_image_that_we_may_not_pull_is_told(engine: Engine, job: str, registry: Registry) -> None:
+    registry.login = "somebody:s3cret"
+
+    outcome = await Try(engine, "true", job=job, image=f"{registry.host}/it").run()
+
+    assert outcome.exit_code is None
+    assert outcome.error.startswith(f"image {registry.host}/it is missing and cannot be pulled: ")
+    assert "no basic auth credentials" in outcome.error
+
+
+async def test_a_stop_ends_a_pull(engine: Engine, job: str, registry: Registry) -> None:
+    registry.open.clear()
+    one = Try(engine, "true", job=job, image=f"{registry.host}/it")
+    running = one.begin()
+
+    async def begun() -> bool:
+        return any(registry.layer in path for path in registry.asked)
+
+    await until(begun, "the layer is asked for")
+    one.stop.set()
+    outcome = await running
+
+    assert (outcome.exit_code, outcome.canceled, outcome.error) == (None, True, "canceled before it started")
 
 
 # --- what containers may do ---
@@ -587,6 +674,46 @@ async def test_an_engine_that_stays_away_is_told_and_the_container_goes_on(
     outcome = await again
 
     assert (outcome.exit_code, one.text) == (0, "begun\nended\n")
+
+
+@pytest.mark.parametrize("returns", [True, False])
+async def test_an_engine_that_hangs_is_waited_for_but_not_for_ever(
+    engine: Engine, job: str, way: Way, monkeypatch: pytest.MonkeyPatch, returns: bool
+) -> None:
+    monkeypatch.setattr("runner.client.LOG", 0.1)
+    monkeypatch.setattr("runner.containers.INSPECT", 0.1)
+    monkeypatch.setattr(runner.engine, "PATIENCE", DEADLINE if returns else 0.5)
+    one = Try(engine, "echo begun; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo ended", job=job)
+    running = one.begin()
+    await one.says("begun")
+
+    way.dead = True
+    docker("exec", *containers_of(job), "touch", "/tmp/go")
+    docker("wait", *containers_of(job))
+
+    if returns:
+        assert not running.done()
+        way.dead = False
+        way.cut()
+        assert (await running).exit_code == 0
+        assert one.text == "begun\nended\n"
+    else:
+        with pytest.raises(EngineAway):
+            await running
+
+
+async def test_a_container_that_was_stopped_by_a_runner_that_died_is_canceled(engine: Engine, job: str) -> None:
+    one = Try(engine, "trap 'exit 5' TERM; echo begun; while :; do sleep 0.05; done", job=job)
+    first = one.begin()
+    await one.says("begun")
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    docker("stop", *containers_of(job))
+
+    one.stop.set()
+    outcome = await one.run(since=one.stamps[-1])
+
+    assert (outcome.exit_code, outcome.canceled, one.text) == (5, True, "begun\n")
 
 
 async def test_letting_go_of_a_container_leaves_no_thread_behind(engine: Engine, job: str) -> None:
