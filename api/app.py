@@ -12,7 +12,9 @@ from api.origins import Origins
 from api.problems import Problem, on_crash, on_error, on_http_exception, on_problem
 from api.services import Services
 from api.table import table
+from duestream import jobs
 from duestream.errors import DuestreamError
+from duestream.job_reading import Jobs
 from duestream.journal import Journal
 from duestream.keys import Keys
 from duestream.reading import Tasks
@@ -28,6 +30,8 @@ def services_of(settings: Settings, server: Server, name: str) -> Services:
         server=server,
         task_journal=Journal(server, "tasks", STEPS, shards=settings.shards, process=name),
         tasks=Tasks(server, shards=settings.shards),
+        job_journal=Journal(server, "jobs", jobs.STEPS, shards=settings.shards, process=name, over=jobs.OVER),
+        jobs=Jobs(server, shards=settings.shards),
         hub=Hub(server, map(Keys, range(settings.shards))),
         metrics=Metrics(),
     )

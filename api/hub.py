@@ -82,6 +82,11 @@ class Hub:
         self._closed = False
 
     @property
+    def closed(self) -> bool:
+        """Whether this process is stopping."""
+        return self._closed
+
+    @property
     def sources(self) -> list[Source]:
         """The streams that are followed."""
         return [(keys.shard, kind) for keys in self._shards for kind in KINDS]

@@ -1,7 +1,7 @@
 """Prometheus metrics: this process's requests and appends, and what Redis knows of the whole service."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -34,10 +34,21 @@ class Metrics:
         slots[bisect_left(SECONDS, seconds)] += 1
         self._seconds[route] = self._seconds.get(route, 0.0) + seconds
 
-    def page(self, tallies: Sequence[Tally], lags: Sequence[Lag], notices: NoticeStats) -> bytes:
-        """All of it in Prometheus' text format."""
+    def page(
+        self,
+        tallies: Sequence[Tally],
+        lags: Sequence[Lag],
+        notices: NoticeStats,
+        jobs: Mapping[str, int],
+        ready: Mapping[str, int],
+    ) -> bytes:
+        """All of it in Prometheus' text format. jobs: how many by status; ready: and by queue."""
         snapshot = CollectorRegistry()
-        snapshot.register(_Snapshot([*self._collect()], tallies, lags, notices))
+        gauges = [
+            _gauge("duestream_jobs", "Jobs by status", "status", jobs),
+            _gauge("duestream_ready_jobs", "Jobs that wait for a runner or are run, by queue", "queue", ready),
+        ]
+        snapshot.register(_Snapshot([*self._collect(), *gauges], tallies, lags, notices))
         return generate_latest(snapshot)
 
     def _collect(self) -> Iterator[Metric]:
@@ -54,17 +65,24 @@ class Metrics:
         yield seconds
 
 
+def _gauge(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family
+
+
 class _Snapshot(Collector):
     def __init__(
-        self, requests: Sequence[Metric], tallies: Sequence[Tally], lags: Sequence[Lag], notices: NoticeStats
+        self, counted: Sequence[Metric], tallies: Sequence[Tally], lags: Sequence[Lag], notices: NoticeStats
     ) -> None:
-        self._requests = requests
+        self._counted = counted
         self._tallies = tallies
         self._lags = lags
         self._notices = notices
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._requests
+        yield from self._counted
         yield self._transitions(
             "appended",
             "Transitions that this process put on the journal",

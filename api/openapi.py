@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, from the table of resources and the types that validate."""
 
 import inspect
+import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +18,8 @@ from duestream import __version__
 ALWAYS = (401, 403, 503)  # problems that every operation may answer, but those that are open to all: no 401
 TAGS = {
     "tasks": "Tasks with expiry notices.",
+    "jobs": "Containers and handlers, run now or at a time.",
+    "timed jobs": "Containers at a time, in the words of the scheduler that this grew from.",
     "events": "What happens, as it happens.",
     "health": "For whoever watches over the service.",
 }
@@ -72,8 +75,11 @@ def _types(resources: Iterable[Resource]) -> list[Any]:
 
 def _path(resource: Resource, refs: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
     path: dict[str, Any] = {}
-    if "{id}" in resource.path:
-        path["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": ID}]
+    if names := re.findall(r"{(\w+)}", resource.path):
+        path["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": dict(resource.variables.get(name, ID))}
+            for name in names
+        ]
     for method, operation in resource.methods.items():
         path[method.lower()] = _operation(resource, method, operation, refs, components)
     return path
@@ -83,7 +89,7 @@ def _operation(
     resource: Resource, method: str, operation: Operation, refs: dict[Any, Any], components: dict[str, Any]
 ) -> dict[str, Any]:
     text = inspect.cleandoc(operation.handler.__doc__ or "").partition(": ")[2]
-    name = resource.path.strip("/").replace("/", "-").replace("{", "").replace("}", "")
+    name = resource.path.strip("/").replace("/", "-").replace("{", "").replace("}", "") or "root"
     problems = {*operation.problems, *ALWAYS} - ({401} if is_open(resource.path) else set())
     described: dict[str, Any] = {
         "operationId": f"{method.lower()}-{name}",
@@ -91,7 +97,7 @@ def _operation(
         "tags": [operation.tag],
         "responses": {
             **{str(status): _answer(answer, refs) for status, answer in operation.answers.items()},
-            **{str(status): _problem(status) for status in sorted(problems)},
+            **{str(status): _problem(status) for status in sorted(problems - operation.answers.keys())},
         },
     }
     if is_open(resource.path):
@@ -128,7 +134,7 @@ def _form(schema: dict[str, Any]) -> dict[str, Any]:
     """A type as a form sends it: there is no null in a form, an empty field is as good as none."""
     properties: dict[str, Any] = {}
     for name, each in schema["properties"].items():
-        texts = [choice for choice in each.get("anyOf", ()) if choice["type"] == "string"]
+        texts = [choice for choice in each.get("anyOf", ()) if choice.get("type") == "string"]
         properties[name] = {"anyOf": [*texts, {"const": ""}]} if texts else each
     return {
         "type": "object",

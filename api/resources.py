@@ -54,10 +54,11 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """A path and its methods."""
+    """A path and its methods. variables: what stands in braces in the path, by name, as in JSON Schema."""
 
     path: str
     methods: Mapping[str, Operation]
+    variables: Mapping[str, Mapping[str, Any]] = {}
 
     def route(self) -> Route:
         return Route(self.path, _Dispatch(self))

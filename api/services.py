@@ -4,6 +4,7 @@ import msgspec
 
 from api.hub import Hub
 from api.metrics import Metrics
+from duestream.job_reading import Jobs
 from duestream.journal import Journal
 from duestream.keys import Keys
 from duestream.reading import Tasks
@@ -18,6 +19,8 @@ class Services(msgspec.Struct, frozen=True):
     server: Server
     task_journal: Journal
     tasks: Tasks
+    job_journal: Journal
+    jobs: Jobs
     hub: Hub
     metrics: Metrics
 

@@ -1,39 +1,33 @@
 """Everything that this API answers: the table from which routes and documentation are made."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from api.entries import JournalEvent
 from api.events import TYPES, EventRoutes
 from api.health import Health, HealthRoutes, Readiness
-from api.requests import ETAGS
+from api.job_cancels import Cancels
+from api.job_logs import LogRoutes
+from api.job_submissions import Submissions
+from api.job_table import jobs, timed_jobs
+from api.jobs import JobRoutes
+from api.parameters import BODY_PROBLEMS, CURSOR, IF_MATCH, IF_NONE_MATCH, ONCE, READ_CONSISTENCY, TEXT, WHEN
 from api.resources import Answer, Operation, Parameter, Resource
+from api.seed_jobs import SeedJobRoutes
 from api.services import Services
-from api.task_lists import CONSISTENCY, MOST_SKIPPED, PAGE
-from api.task_types import INSTANT, MOST, TaskHistory, TaskList, TasksDeleted, TaskUpdates, TaskView
+from api.task_lists import MOST_SKIPPED, PAGE
+from api.task_types import MOST, TaskHistory, TaskList, TasksDeleted, TaskUpdates, TaskView
 from api.tasks import EDIT, EDITS, NEW, TaskRoutes
-
-TEXT: Mapping[str, Any] = {"type": "string"}
-CURSOR: Mapping[str, Any] = {"type": "string", "format": "cursor"}
-WHEN: Mapping[str, Any] = {"type": "string", **INSTANT}
-TAGS: Mapping[str, Any] = {"type": "string", "pattern": ETAGS, "examples": ['"3"']}
-IF_MATCH = Parameter("If-Match", TAGS, "change only this revision (an ETag)", "header")
-IF_NONE_MATCH = Parameter("If-None-Match", TAGS, "304 if it is still this revision", "header")
-ONCE = Parameter(
-    "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255},
-    "the same key with the same payload gets the same answer, for 24 hours",
-    "header",
-)
-READ_CONSISTENCY = Parameter(
-    "consistency", {"type": "string", "enum": list(CONSISTENCY)}, "strong (default) sees every acknowledged write"
-)
-BODY_PROBLEMS = (400, 413, 415, 422)
 
 
 def table(services: Services) -> list[Resource]:
     """The resources, with handlers that use these services."""
-    return [*_tasks(TaskRoutes(services)), *_events(EventRoutes(services)), *_health(HealthRoutes(services))]
+    submissions = Submissions(services.job_journal)
+    cancels = Cancels(services.job_journal, services.jobs, keep=services.settings.keep)
+    return [
+        *_tasks(TaskRoutes(services)),
+        *jobs(JobRoutes(services, submissions, cancels), LogRoutes(services)),
+        *timed_jobs(SeedJobRoutes(services, submissions, cancels)),
+        *_events(EventRoutes(services)),
+        *_health(HealthRoutes(services)),
+    ]
 
 
 def _tasks(tasks: TaskRoutes) -> list[Resource]:
