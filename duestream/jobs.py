@@ -294,7 +294,6 @@ _OUTCOMES: dict[type[Event], str] = {
     JobSucceeded: "succeeded",
     JobFailed: "failed",
     JobRetrying: "failed",
-    JobReleased: "released",
     JobStopped: "canceled",
 }
 
@@ -325,62 +324,78 @@ def project(entry: Entry) -> Change:
 
 
 def _change(entry: Entry, event: Event) -> Change:
-    kind = type(event)
+    kind, status = type(event), _STATUS[type(event)]
     facts = {event_field(entry.rev): entry.entry}
+    due, state = None, JobState(instants.check(entry.at))
     if kind is JobForgotten:
-        gone: dict[str, str | None] = {"status": None, "state": None, "result": None}
-        return Change(id=entry.id, rev=entry.rev, facts=facts, state=gone, gone=True)
-    due, result, run_at, error, failures = None, None, "", "", 0
-    progress, note = None, ""
-    if isinstance(event, JobSubmitted | JobScheduled):
+        return Change(id=entry.id, rev=entry.rev, facts=facts, state={"status": None, "state": None}, gone=True)
+    if isinstance(event, JobStarted):
+        facts[f"a{event.attempt}"] = f"{entry.at} {entry.by}"
+    elif isinstance(event, Ended):
+        due, state = _ending(entry, event, facts)
+    elif isinstance(event, JobSubmitted | JobScheduled):
         facts["spec"] = entry.data
         facts["create_dt"] = entry.at
-        run_at = event.run_at if isinstance(event, JobScheduled) else ""
-        due = instants.ms(run_at or event.deadline) if run_at or event.deadline else None
-    elif isinstance(event, JobStarted):
-        facts[f"a{event.attempt}"] = f"{entry.at} {entry.by}"
-    elif isinstance(event, JobTakenOver):
-        facts[f"a{event.attempt}"] = f"{entry.at} {entry.by} {_LOST}"
-    elif isinstance(event, JobRescheduled | JobRetrying):
-        run_at = event.run_at
-        due = instants.ms(run_at)
-        if isinstance(event, JobRescheduled):
-            facts[f"r{entry.rev}"] = run_at
-    elif isinstance(event, JobCanceled):
-        facts[f"c{entry.rev}"] = entry.at
-    elif isinstance(event, JobQueued) and event.deadline:
-        due = instants.ms(event.deadline)
-    elif isinstance(event, JobProgressed):
-        progress, note = event.progress, event.note
-    if isinstance(event, JobQueued | JobRetrying | JobReleased):
-        failures = event.failures
-    if isinstance(event, JobFailed | JobRetrying | JobMissed):
-        error = event.error
-    if kind in _OUTCOMES:
-        facts[f"z{event.attempt}"] = _end_of(entry, event)  # type: ignore[attr-defined]
-    if isinstance(event, JobSucceeded):
-        result = bytes(event.result).decode()
-    if isinstance(event, ENDS) and event.keep:  # type: ignore[attr-defined]
-        due = instants.ms(entry.at) + event.keep * 1000  # type: ignore[attr-defined]
-    instants.check(entry.at)
-    state = JobState(entry.at, run_at, error, progress, note, failures)
+        when = event.run_at if isinstance(event, JobScheduled) else event.deadline
+        due = instants.ms(when) if when else None
+    else:
+        due, state = _other(entry, event, facts)
     return Change(
         id=entry.id,
         rev=entry.rev,
         facts=facts,
-        state={"status": _STATUS[kind], "state": _encode(state).decode(), "result": result},
-        place=_STATUS[kind],
+        state={"status": status, "state": _encode(state).decode()},
+        place=status,
         due=due,
     )
 
 
-def _end_of(entry: Entry, event: Event) -> str:
-    error = event.error if isinstance(event, JobFailed | JobRetrying) else ""
-    end = AttemptEnd(end_dt=entry.at, outcome=_OUTCOMES[type(event)], error=error)
-    if isinstance(event, Ended) and (event.exit_code is not None or event.limits or event.image_digest):
-        end = AttemptEnd(
-            entry.at, end.outcome, error, event.exit_code, event.oom_killed, event.image_digest, event.limits
-        )
+def _ending(entry: Entry, event: Ended, facts: dict[str, str]) -> tuple[int | None, JobState]:
+    """The end of an attempt, which may be the job's."""
+    if isinstance(event, JobSucceeded):
+        facts[f"v{event.attempt}"] = bytes(event.result).decode()
+        facts[f"z{event.attempt}"] = _end_of(entry, event, "")
+        return _forgetting(entry, event.keep), JobState(entry.at)
+    if isinstance(event, JobRetrying):
+        facts[f"z{event.attempt}"] = _end_of(entry, event, event.error)
+        state = JobState(entry.at, run_at=event.run_at, error=event.error, failures=event.failures)
+        return instants.ms(event.run_at), state
+    assert isinstance(event, JobFailed | JobStopped)
+    error = event.error if isinstance(event, JobFailed) else ""
+    facts[f"z{event.attempt}"] = _end_of(entry, event, error)
+    return _forgetting(entry, event.keep), JobState(entry.at, error=error)
+
+
+def _other(entry: Entry, event: Event, facts: dict[str, str]) -> tuple[int | None, JobState]:
+    match event:
+        case JobTakenOver():
+            facts[f"a{event.attempt}"] = f"{entry.at} {entry.by} {_LOST}"
+        case JobReleased():
+            facts[f"z{event.attempt}"] = _encode(AttemptEnd(entry.at, "released")).decode()
+            return None, JobState(entry.at, failures=event.failures)
+        case JobRescheduled():
+            facts[f"r{entry.rev}"] = event.run_at
+            return instants.ms(event.run_at), JobState(entry.at, run_at=event.run_at)
+        case JobQueued():
+            return instants.ms(event.deadline) if event.deadline else None, JobState(entry.at, failures=event.failures)
+        case JobProgressed():
+            return None, JobState(entry.at, progress=event.progress, note=event.note)
+        case JobCanceled():
+            facts[f"c{entry.rev}"] = entry.at
+            return _forgetting(entry, event.keep), JobState(entry.at)
+        case JobMissed():
+            return _forgetting(entry, event.keep), JobState(entry.at, error=event.error)
+    return None, JobState(entry.at)
+
+
+def _forgetting(entry: Entry, keep: int) -> int | None:
+    return instants.ms(entry.at) + keep * 1000 if keep else None
+
+
+def _end_of(entry: Entry, event: Ended, error: str) -> str:
+    end = AttemptEnd(
+        entry.at, _OUTCOMES[type(event)], error, event.exit_code, event.oom_killed, event.image_digest, event.limits
+    )
     return _encode(end).decode()
 
 
@@ -395,7 +410,7 @@ def job_of(id: str, model: dict[str, str]) -> Job | None:
         return None
     moved = max((int(name[1:]) for name in model if name[0] == "r" and name[1:].isdigit()), default=0)
     run_at = model[f"r{moved}"] if moved else accepted.run_at
-    result = model.get("result")
+    result = model.get(f"v{len(attempts)}") if status == SUCCEEDED else None
     raw = None if result is None else msgspec.Raw(result.encode())
     return Job(id, rev, status, spec, create_dt, run_at, state, raw, attempts)
 

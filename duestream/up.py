@@ -76,7 +76,7 @@ async def _store(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Store
         socket = embedded.socket_of(data)
         socket.unlink(missing_ok=True)
         command = embedded.command(data, socket, settings.fsync)
-        valkey = Child("embedded Valkey", command, stop, keep_open=[lock.fileno()])
+        valkey = Child("embedded Valkey", command, stop, env=embedded.environment(), keep_open=[lock.fileno()])
         valkey.start()
         try:
             await _first_answer(valkey, embedded.url_of(socket), data)

@@ -8,7 +8,7 @@ from duestream.keys import Keys
 from duestream.lifecycle import unless_stopped
 from duestream.server import LONGEST_BLOCK
 
-BATCH = 500  # entries: one script call of a few ms
+BATCH = 1000  # entries: one script call of some ms, or less where several are of one entity
 
 
 class Projection:
@@ -22,15 +22,36 @@ class Projection:
         self._keys = keys
         self._projected = projected
         self._stop = stop
+        self._reading: asyncio.Task[list[Raw]] | None = None
 
     async def once(self) -> None:
-        batch: list[Raw] = []
-
-        async def read() -> None:
-            batch.extend(await self._consumer.read(count=BATCH, block_ms=int(LONGEST_BLOCK * 1000)))
-
-        await unless_stopped(read(), self._stop)
+        await unless_stopped(asyncio.wait((self._read(),)), self._stop)
         if self._stop.is_set():
-            batch = await self._consumer.held(count=BATCH)
+            await self._end()
+            while batch := await self._consumer.held(count=BATCH):
+                await self._apply(batch)
+            return
+        reading, self._reading = self._read(), None
+        batch = reading.result()
+        if len(batch) == BATCH:
+            self._read()  # the next one comes while this one is applied
         if batch:
-            await apply(self._consumer.server, self._keys, self._projected, batch)
+            await self._apply(batch)
+
+    async def _apply(self, batch: list[Raw]) -> None:
+        await apply(self._consumer.server, self._keys, self._projected, batch)
+
+    def _read(self) -> "asyncio.Task[list[Raw]]":
+        if self._reading is None:
+            read = self._consumer.read(count=BATCH, block_ms=int(LONGEST_BLOCK * 1000))
+            self._reading = asyncio.create_task(read)
+        return self._reading
+
+    async def _end(self) -> None:
+        """Read no more."""
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait((reading,))
+            if not reading.cancelled():
+                reading.exception()

@@ -1,31 +1,60 @@
--- heads: how a head is read, and how an accepted transition is put on the journal. Used by append and advance.
+-- heads: how heads are read and written, and how an accepted transition is put on the journal. Used by scripts that
+-- decide; each must end with `write_heads`, which writes them all in one step.
 --
 -- A head is "<revision> <status>[ <attempt>[ <entry>]]": the attempts begun so far, and the entry of a ready stream by
 -- which it waits or is worked on. An entity without a head does not exist. A clear covers every number up to its own.
 
+local head_cache = {}  -- by id, as it stands or is to be written; false: none
+
+local function read_heads(heads, wanted)  -- have many at hand
+  for n = 1, #wanted, 1000 do
+    local found = redis.call('HMGET', heads, unpack(wanted, n, math.min(n + 999, #wanted)))
+    for k = 1, #found do head_cache[wanted[n + k - 1]] = found[k] end
+  end
+end
+
 local function head_of(heads, id, cleared)
   if cleared > 0 and (tonumber(id) or math.huge) <= cleared then return 0, '', 0, '' end
-  local head = redis.call('HGET', heads, id)
+  local head = head_cache[id]
+  if head == nil then
+    head = redis.call('HGET', heads, id)
+    head_cache[id] = head
+  end
   if not head then return 0, '', 0, '' end
   local rev, status, attempt, entry = string.match(head, '^(%d+) (%S*) ?(%d*) ?(%S*)$')
   return tonumber(rev), status, tonumber(attempt) or 0, entry
 end
 
+local changed_heads, is_changed = {}, {}
+
+local function write_heads(heads)
+  local set, gone = {}, {}
+  for n = 1, #changed_heads do
+    local id = changed_heads[n]
+    local head = head_cache[id]
+    if head then set[#set + 1] = id; set[#set + 1] = head else gone[#gone + 1] = id end
+  end
+  for n = 1, #set, 2000 do redis.call('HSET', heads, unpack(set, n, math.min(n + 1999, #set))) end
+  for n = 1, #gone, 1000 do redis.call('HDEL', heads, unpack(gone, n, math.min(n + 999, #gone))) end
+end
+
 local entry_fields = {'type', '', 'id', '', 'rev', '', 'at', '', 'by', '', 'v', '1', 'data', ''}
 
-local function put(journal, heads, id, rev, to, attempt, entry, about, type, data)
+local function put(journal, id, rev, to, attempt, entry, about, type, data)
   local fields, n = entry_fields, 14
   fields[2], fields[4], fields[6], fields[8], fields[10], fields[14] = type, id, rev, about.at, about.by, data
   if about.cause ~= '' then fields[n + 1], fields[n + 2] = 'cause', about.cause; n = n + 2 end
   if about.trace ~= '' then fields[n + 1], fields[n + 2] = 'trace', about.trace; n = n + 2 end
   redis.call('XADD', journal, '*', unpack(fields, 1, n))
-  if to == '' then
-    redis.call('HDEL', heads, id)
-  elseif entry ~= '' then
-    redis.call('HSET', heads, id, rev .. ' ' .. to .. ' ' .. attempt .. ' ' .. entry)
-  elseif attempt > 0 then
-    redis.call('HSET', heads, id, rev .. ' ' .. to .. ' ' .. attempt)
-  else
-    redis.call('HSET', heads, id, rev .. ' ' .. to)
+  local head = false
+  if to ~= '' then
+    head = rev .. ' ' .. to
+    if entry ~= '' then head = head .. ' ' .. attempt .. ' ' .. entry
+    elseif attempt > 0 then head = head .. ' ' .. attempt end
+  end
+  head_cache[id] = head
+  if not is_changed[id] then
+    is_changed[id] = true
+    changed_heads[#changed_heads + 1] = id
   end
 end

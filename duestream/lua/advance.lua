@@ -27,8 +27,9 @@ for n = 1, #chunk do
     if tonumber(id) <= cleared then to = '' end  -- a clear that came meanwhile covers it
   end
   local entry = ready > 0 and redis.call('XADD', KEYS[6 + ready], '*', 'id', id, 'attempt', 1, 'work', data) or ''
-  put(KEYS[1], KEYS[2], id, 1, to, 0, entry, about, step[1], data)
+  put(KEYS[1], id, 1, to, 0, entry, about, step[1], data)
 end
+write_heads(KEYS[2])
 if k == chunks then
   local ending = redis.call('HMGET', KEYS[3], 'once', 'once_ms', 'fingerprint', 'memo')
   if ending[1] ~= '' then

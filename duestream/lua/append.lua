@@ -94,7 +94,7 @@ local function accept(at, step, rev, attempt, entry, about)  -- the id
     entry = redis.call('XADD', KEYS[tonumber(ARGV[at + step.r])], '*',
       'id', id, 'attempt', attempt + 1, 'work', work ~= '' and work or data)
   end
-  put(journal, heads, id, rev + 1, step.to, attempt, entry, about, step.type, data)
+  put(journal, id, rev + 1, step.to, attempt, entry, about, step.type, data)
   if step.s then redis.call('XADD', KEYS[6], 'MAXLEN', '~', 10000, '*', 'id', id, 'status', step.to) end
   return id
 end
@@ -120,6 +120,12 @@ local function together(at, n, about, memo)
 end
 
 local function singly(at, n, about)
+  local wanted, where = {}, at
+  for t = 1, n do
+    if head_cache[ARGV[where + 1]] == nil then wanted[#wanted + 1] = ARGV[where + 1] end
+    where = where + steps[ARGV[where]].size
+  end
+  read_heads(heads, wanted)
   local results = {}
   for t = 1, n do
     local step = steps[ARGV[at]]
@@ -163,6 +169,7 @@ while i <= #ARGV do
   answers[#answers + 1] = answer
   i = following or skip(i + 8, n)
 end
+write_heads(heads)
 for stream, entries in pairs(done) do
   local name = KEYS[tonumber(stream)]
   for n = 1, #entries, 1000 do

@@ -25,7 +25,7 @@ def test_a_script_says_what_it_does_takes_and_returns(path: Path) -> None:
 
 
 def test_every_script_is_used_and_every_one_that_is_used_is_there() -> None:
-    sources = [path.read_text() for part in ("duestream", "api", "projector", "scheduler") for path in
+    sources = [path.read_text() for part in ("duestream", "api", "projector", "scheduler", "runner") for path in
                (PACKAGE.parent / part).rglob("*.py")]  # fmt: skip
     used = {name for text in sources for name in re.findall(r"\.run\(\s*\"(\w+)\"", text)}
 
