@@ -34,7 +34,7 @@ async def create_many(journal: Journal, command: Command) -> Accepted:
     items: list[tuple[int, str, str, int]] = []
     for each in command.transitions:
         step = steps.setdefault(type(each.event), len(steps) + 1)
-        queue = queues.setdefault(each.queue, len(queues))
+        queue = queues.setdefault(each.queue if journal.steps[type(each.event)].ready else "", len(queues))
         items.append((step, each.id, data_of(each.event).decode(), queue))
     numbered = len(items) if not items[0][1] else 0
     chunks = [msgspec.json.encode(items[start : start + LARGEST_CALL]) for start in range(0, len(items), LARGEST_CALL)]

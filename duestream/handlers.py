@@ -25,6 +25,8 @@ import msgspec
 
 from duestream.errors import DuestreamError, Misuse
 
+LONGEST_NOTE = 1000  # characters
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -45,7 +47,7 @@ class Context:
         """Say how far the work is, from 0 to 1; of several in one second the last is told. From any thread."""
         if not 0 <= done <= 1:
             raise ValueError(f"progress: expected 0 to 1, got {done}")
-        self.latest = (float(done), note)
+        self.latest = (float(done), writable(str(note)[:LONGEST_NOTE]))
 
     @property
     def canceled(self) -> bool:
@@ -65,9 +67,11 @@ class Handler:
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         parameters = list(inspect.signature(function).parameters.values())
-        if not 1 <= len([p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]) <= 2:
+        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        needed = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+        if not 1 <= len(positional) <= 2 or needed:
             raise Misuse(f"the handler {name!r} must take a payload, and may take a context")
-        self.takes_context = len(parameters) > 1
+        self.takes_context = len(positional) > 1
         hints = typing.get_type_hints(function)
         self._decode = msgspec.json.Decoder(hints.get(parameters[0].name, Any)).decode
 
@@ -84,6 +88,15 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _place(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def writable(text: str) -> str:
+    """The text without what UTF-8 cannot have, as names of files may bring it along."""
+    return text.encode("utf-8", "replace").decode()
+
+
 _registered: dict[str, Handler] = {}
 
 
@@ -92,8 +105,8 @@ def handler(name: str) -> Callable[[Function], Function]:
 
     def register(function: Function) -> Function:
         known = _registered.get(name)
-        if known is not None and known.function.__qualname__ != function.__qualname__:
-            raise Misuse(f"there are two handlers {name!r}: {known.function.__qualname__} and {function.__qualname__}")
+        if known is not None and _place(known.function) != _place(function):
+            raise Misuse(f"there are two handlers {name!r}: {_place(known.function)} and {_place(function)}")
         _registered[name] = Handler(name, function)
         return function
 

@@ -310,8 +310,9 @@ def submitted(spec: JobSpec, run_at: str) -> JobScheduled | JobSubmitted:
 
 
 def work_of(job: Job) -> bytes:
-    """What a runner is to get of a job that is queued again."""
-    return _encode(Work(**msgspec.structs.asdict(job.spec), failures=job.state.failures))
+    """What a runner is to get of a job that is queued again; where it was over, no matter how late."""
+    spec = msgspec.structs.replace(job.spec, deadline="") if job.over else job.spec
+    return _encode(Work(**msgspec.structs.asdict(spec), failures=job.state.failures))
 
 
 def project(entry: Entry) -> Change:

@@ -43,7 +43,7 @@ class Keys:
     def ready(self, queue: str) -> str:  # STREAM: jobs that a runner may start: id, attempt (to begin), work (JSON)
         return f"{self._tag}:ready:{queue}"
 
-    def halt(self, kind: Kind) -> str:  # STREAM: entities on which those who work must not go on: id, status
+    def halt(self, kind: Kind) -> str:  # STREAM: entities on which those who work must not go on: id, status, attempt
         return f"{self._tag}:halt:{kind}"
 
     def batch(self, batch: str) -> str:  # HASH: a batch too large for one script call, and how far it has come
@@ -108,7 +108,7 @@ class Keys:
         return f"{self._tag}:stats"
 
 
-def meta() -> str:  # HASH: shards, the number that this data was written with
+def meta() -> str:  # HASH: shards, the number that this data was written with; deployment, by which engines know it
     return "ds:{0}:meta"
 
 

@@ -190,10 +190,11 @@ def leftovers(client: Client) -> list[tuple[str, str]]:
     return [(labels[JOB], labels[RUN]) for _, labels in _ours(client, JOB)]
 
 
-def remove(client: Client, job: str) -> None:
-    """Remove all containers of a job, also running ones."""
-    for id, _ in _ours(client, f"{JOB}={job}"):
-        _remove(client, id)
+def remove(client: Client, job: str, run: str = "") -> None:
+    """Remove all containers of a job, or those of one run, also running ones."""
+    for id, whose in _ours(client, f"{JOB}={job}"):
+        if run in ("", whose[RUN]):
+            _remove(client, id)
 
 
 def _ours(client: Client, label: str) -> list[tuple[str, dict[str, str]]]:

@@ -26,16 +26,24 @@ PATIENCE = 5.0
 
 
 class Containing:
-    """The worker for container jobs."""
+    """The worker for container jobs. deployment: what tells our containers from those of others on the engine."""
 
-    def __init__(self, server: Server, engine: Engine, ends: Ends, slots: Slots, *, keep: int, log_limit: int) -> None:
+    def __init__(
+        self, server: Server, engine: Engine, watch: "EngineWatch", ends: Ends, slots: Slots, *, deployment: str,
+        keep: int, log_limit: int,
+    ) -> None:  # fmt: skip
         self._server = server
         self._engine = engine
+        self._watch = watch
         self._ends = ends
         self._slots = slots
+        self._deployment = deployment
         self._keep = keep
         self._log_limit = log_limit
         self._removing: set[asyncio.Task[None]] = set()
+
+    async def able(self) -> bool:
+        return await self._watch.look()
 
     def begin(self, held: Held) -> None:
         held.stop = asyncio.Event()
@@ -45,7 +53,7 @@ class Containing:
     async def _run(self, held: Held) -> None:
         while not held.ended:
             try:
-                outcome = await self._outcome(held)
+                event = self._end(held, await self._outcome(held))
             except EngineAway as error:  # the container may be running: nobody else must start it meanwhile
                 log.warning("waiting for the engine", extra={"id": held.id, "reason": str(error)})
                 await asyncio.sleep(AGAIN)
@@ -54,28 +62,35 @@ class Containing:
                 log.warning("waiting for Redis", extra={"id": held.id, "reason": str(error)})
                 await asyncio.sleep(AGAIN)
                 continue
-            self._ends.put(held, self._slots, self._end(held, outcome))
+            except Exception as error:
+                log.exception("a container could not be run", extra={"id": held.id})
+                event = failed(held, f"the runner failed: {type(error).__name__}: {error}", self._keep)
+            if not held.ended:
+                self._ends.put(held, self._slots, event)
 
     async def _outcome(self, held: Held) -> Outcome:
-        work, stop = held.work, held.stop
+        work, stop, keys = held.work, held.stop, held.ready.keys
         assert work.container is not None
         assert stop is not None
-        stream = held.ready.keys.log(held.id)
+        step = max(1, min(PIECE, self._log_limit // 4))
 
         async def keep(source: str, text: str, stamp: str) -> None:
-            for start in range(0, len(text), PIECE):
-                piece: list[str | int] = [held.attempt, source, stamp, text[start : start + PIECE]]
-                await self._server.run("write_log", [stream], [self._log_limit, *piece], patience=PATIENCE)
+            pieces: list[str | int] = [held.id, held.attempt, self._log_limit]
+            for start in range(0, len(text), step):
+                pieces += (source, stamp, text[start : start + step])
+            await self._server.run("write_log", [keys.log(held.id), keys.heads("jobs")], pieces, patience=PATIENCE)
 
-        since = await self._since(stream)
-        run = f"{held.ready.keys.shard}-{held.ready.entry}"
+        since = await self._since(held)
         return await self._engine.run(
-            held.id, run, work.container, timeout=work.timeout, stop=stop, log=keep, attempt=held.attempt, since=since
-        )
+            held.id, run_of(self._deployment, held), work.container, timeout=work.timeout, stop=stop, log=keep,
+            attempt=held.attempt, since=since,
+        )  # fmt: skip
 
-    async def _since(self, stream: str) -> str:
+    async def _since(self, held: Held) -> str:
+        """The newest stamp of this run's log; a run before it may have had an engine whose clock is ahead."""
+        stream = held.ready.keys.log(held.id)
         last = await self._server.call("XREVRANGE", stream, "+", "-", "COUNT", 1, patience=PATIENCE)
-        return str(last[0][1][5]) if last else ""
+        return str(last[0][1][5]) if last and int(last[0][1][1]) >= held.ready.attempt else ""
 
     def _end(self, held: Held, outcome: Outcome) -> Event:
         about = Ended(held.attempt, outcome.exit_code, outcome.oom_killed, outcome.image_digest, dict(outcome.limits))
@@ -90,13 +105,13 @@ class Containing:
         return failed(held, outcome.error, self._keep, about)
 
     def _remove(self, held: Held) -> None:
-        task = asyncio.get_running_loop().create_task(self._removed(held.id))
+        task = asyncio.get_running_loop().create_task(self._removed(held.id, run_of(self._deployment, held)))
         self._removing.add(task)
         task.add_done_callback(self._removing.discard)
 
-    async def _removed(self, id: str) -> None:
+    async def _removed(self, id: str, run: str) -> None:
         try:
-            await self._engine.remove(id)
+            await self._engine.remove(id, run)
         except EngineAway:
             log.info("left a container to be removed later", extra={"id": id})
 
@@ -104,7 +119,7 @@ class Containing:
         """Stop attending to what is running. The containers go on; whoever takes their jobs over adopts them."""
         for held in list(self._slots.held.values()):
             if not held.ended and held.task is not None:
-                held.ended, held.after = True, None
+                held.ended, held.left, held.after = True, True, None
                 held.task.cancel()
 
     async def close(self) -> None:
@@ -114,43 +129,60 @@ class Containing:
         await self._engine.close()
 
 
-class EngineWatch:
-    """A duty: know whether the engine answers, and tell readiness where it does not."""
+def run_of(deployment: str, held: Held) -> str:
+    """The name of a run: the attempts of one entry of a ready stream, which go on with one container."""
+    return f"{deployment}-{held.ready.keys.shard}-{held.ready.entry}"
 
-    def __init__(self, server: Server, engine: Engine, name: str, stop: asyncio.Event) -> None:
+
+class EngineWatch:
+    """A duty: know whether the engine answers, take no jobs where it does not, and tell readiness."""
+
+    def __init__(self, server: Server, engine: Engine, slots: Slots, name: str, stop: asyncio.Event) -> None:
         self._server = server
         self._engine = engine
+        self._slots = slots
         self._name = name
         self._stop = stop
         self.there = asyncio.Event()
-        self._said = False
+        self._said = ""
 
     async def once(self) -> None:
-        if await self._engine.available():
-            if self._said or not self.there.is_set():
+        await self.look()
+        away = "" if self.there.is_set() else "no Docker engine answers"
+        if away != self._said:
+            if away:
+                await self._server.call("HSET", all_keys.engines(), self._name, away)
+            else:
                 await self._server.call("HDEL", all_keys.engines(), self._name)
-                self._said = False
+            self._said = away
+        await wait(self._stop, AGAIN)
+
+    async def look(self) -> bool:
+        """Whether the engine answers now."""
+        there = await self._engine.available()
+        if not there and (self.there.is_set() or not self._said):
+            log.warning("no Docker engine answers: jobs with containers wait")
+        if there:
             self.there.set()
         else:
             self.there.clear()
-            if not self._said:
-                log.warning("no Docker engine answers: jobs with containers wait")
-                await self._server.call("HSET", all_keys.engines(), self._name, "no Docker engine answers")
-                self._said = True
-        await wait(self._stop, AGAIN if not self.there.is_set() else 5 * AGAIN)
+        self._slots.shut(not there)
+        return there
 
 
 class Cleaning:
     """A duty: remove containers whose runner died after their end was written down."""
 
     def __init__(
-        self, server: Server, engine: Engine, watch: EngineWatch, shards: Sequence[Keys], stop: asyncio.Event
-    ) -> None:
+        self, server: Server, engine: Engine, watch: EngineWatch, shards: Sequence[Keys], stop: asyncio.Event, *,
+        deployment: str,
+    ) -> None:  # fmt: skip
         self._server = server
         self._engine = engine
         self._watch = watch
         self._shards = shards
         self._stop = stop
+        self._deployment = deployment
 
     async def once(self) -> None:
         if not await unless_stopped(self._watch.there.wait(), self._stop):
@@ -164,11 +196,12 @@ class Cleaning:
     async def clean(self) -> None:
         """Look at every container of a job, and remove those that no living job is run by."""
         for id, run in await self._engine.leftovers():
-            shard, _, entry = run.partition("-")
-            if len(id) != 32 or not shard.isdigit():
-                continue
+            deployment, _, rest = run.partition("-")
+            _, _, entry = rest.partition("-")
+            if deployment != self._deployment or not entry:
+                continue  # another's, who has the same engine
             keys = self._shards[shard_of("jobs", id, len(self._shards))]
             head = await self._server.call("HGET", keys.heads("jobs"), id)
             if head is None or not head.endswith(f" {entry}"):
                 log.info("removed a container that was left", extra={"id": id})
-                await self._engine.remove(id)
+                await self._engine.remove(id, run)

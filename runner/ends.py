@@ -5,7 +5,7 @@ import logging
 
 from duestream.errors import Refused, Unavailable
 from duestream.events import Event, Transition
-from duestream.jobs import STEPS
+from duestream.jobs import CANCELING, STEPS, Ended, JobFailed, JobRetrying
 from duestream.journal import Journal
 from duestream.lifecycle import unless_stopped
 from runner.slots import Held, Slots, origin_of
@@ -14,15 +14,17 @@ log = logging.getLogger("duestream.runner")
 
 AGAIN = 0.2  # seconds until the next try where Redis is away
 AT_ONCE = 500
+LARGEST = 4 * 1024 * 1024  # bytes of results in one call
 
 
 class Ends:
     """A duty. An end that is refused was overtaken: the job was canceled, or another runner has it."""
 
-    def __init__(self, journal: Journal, name: str, stop: asyncio.Event) -> None:
+    def __init__(self, journal: Journal, name: str, stop: asyncio.Event, *, keep: int) -> None:
         self._journal = journal
         self._name = name
         self._stop = stop
+        self._keep = keep
         self._waiting: list[tuple[Held, Slots, Transition]] = []
         self._some = asyncio.Event()
         self._unwritten = 0
@@ -43,29 +45,51 @@ class Ends:
         """Write down what has gathered, or wait for something."""
         if not self._some.is_set():
             await unless_stopped(self._some.wait(), self._stop)
-        batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-        if not self._waiting:
-            self._some.clear()
+        batch = self._next()
         if not batch:
             return
         try:
             outcomes = await self._journal.append_each(
                 origin_of(self._name), [transition for _, _, transition in batch]
             )
-        except Unavailable:
-            self._waiting = batch + self._waiting  # as long as Redis is away there is nobody who could take them over
+        except BaseException as error:
+            self._waiting = batch + self._waiting
             self._some.set()
-            await asyncio.sleep(AGAIN)
+            if not isinstance(error, Unavailable):
+                raise
+            await asyncio.sleep(AGAIN)  # as long as Redis is away there is nobody who could take them over
             return
         for (held, slots, transition), outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Refused):
-                about = {"id": held.id, "attempt": held.attempt, "status": outcome.status}
-                log.info("the end of a job came too late: %s", transition.event.type, extra=about)
-                held.ended = STEPS[type(transition.event)].to == outcome.status
-            slots.release(held)
+            self._settle(held, slots, transition.event, outcome)
         self._unwritten -= len(batch)
         if not self._unwritten:
             self._written.set()
+
+    def _next(self) -> list[tuple[Held, Slots, Transition]]:
+        count = size = 0
+        for _, _, transition in self._waiting[:AT_ONCE]:
+            size += len(transition.work) + len(getattr(transition.event, "result", b""))
+            if count and size > LARGEST:
+                break
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        if not self._waiting:
+            self._some.clear()
+        return batch
+
+    def _settle(self, held: Held, slots: Slots, event: Event, outcome: int | Refused) -> None:
+        if isinstance(outcome, Refused):
+            ours = outcome.attempt == held.attempt
+            if ours and outcome.status == CANCELING and isinstance(event, JobRetrying):
+                about = {name: getattr(event, name) for name in Ended.__struct_fields__}  # there is no further attempt
+                last = JobFailed(**about, error=event.error, keep=self._keep, webhook=held.work.webhook)
+                self.put(held, slots, last)
+                return
+            if not ours or outcome.status != STEPS[type(event)].to:  # else it was carried out, and the answer was lost
+                about = {"id": held.id, "attempt": held.attempt, "status": outcome.status}
+                log.info("the end of a job came too late: %s", event.type, extra=about)
+                held.after = None
+        slots.release(held)
 
     async def written(self) -> None:
         """Wait until nothing is left to be written."""

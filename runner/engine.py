@@ -90,9 +90,9 @@ class Engine:
             why = "timed out"
         return await self._ended(final, why, timeout)
 
-    async def remove(self, job: str) -> None:
-        """Remove all containers of a job, also running ones; none is no error. Raises EngineAway."""
-        await self._control.call(containers.remove, job)
+    async def remove(self, job: str, run: str = "") -> None:
+        """Remove the containers of a job, of one run or all, also running ones; none is no error. Raises EngineAway."""
+        await self._control.call(containers.remove, job, run)
 
     async def leftovers(self) -> list[tuple[str, str]]:
         """The job and run of each container that a runner has left on this engine. Raises EngineAway."""

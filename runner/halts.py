@@ -1,4 +1,7 @@
-"""Stop working on what was canceled."""
+"""Stop working on what was canceled.
+
+A cancellation may be heard of before the answer to the start that it follows; so it is kept for what is being started.
+"""
 
 import asyncio
 import logging
@@ -7,7 +10,7 @@ from duestream.jobs import CANCELING
 from duestream.keys import Keys
 from duestream.lifecycle import unless_stopped
 from duestream.server import LONGEST_BLOCK, Server
-from runner.slots import Slots
+from runner.slots import Held, Slots
 
 log = logging.getLogger("duestream.runner")
 
@@ -34,20 +37,28 @@ class Halts:
             for _, batch in reply or ():
                 for entry, fields in batch:
                     self._last = entry
-                    self._halt(fields[1], fields[3])
+                    self._halt(fields[1], fields[3], int(fields[5]))
 
         await unless_stopped(listen(), self._stop)
 
-    def _halt(self, id: str, status: str) -> None:
+    def _halt(self, id: str, status: str, attempt: int) -> None:
         for slots in self._slots:
             held = slots.held.get(id)
-            if held is None or held.ended:
-                continue
-            log.info("canceled", extra={"id": id, "attempt": held.attempt})
-            held.context.cancel()
-            if status == CANCELING and held.stop is not None:
-                held.stop.set()
-            elif held.task is not None:
-                held.ended = True
-                held.task.cancel()
-                slots.release(held)
+            if held is not None and held.attempt == attempt:
+                halt(slots, held, status)
+            else:
+                slots.halted(id, attempt, status)
+
+
+def halt(slots: Slots, held: Held, status: str) -> None:
+    """Stop working on a job, or on its container; what else is said of it has no effect."""
+    if held.ended:
+        return
+    log.info("canceled", extra={"id": held.id, "attempt": held.attempt})
+    held.context.cancel()
+    if status == CANCELING and held.stop is not None:
+        held.stop.set()
+    elif held.task is not None:
+        held.ended = True
+        held.task.cancel()
+        slots.release(held)

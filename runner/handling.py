@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +11,11 @@ import msgspec
 from duestream import instants
 from duestream.clock import now_ms
 from duestream.events import Event
-from duestream.handlers import Failure, Handler, find
+from duestream.handlers import Failure, Handler, find, writable
 from duestream.jobs import Ended, JobFailed, JobReleased, JobRetrying, JobSucceeded
 from runner.ends import Ends
 from runner.slots import Held, Slots
+from runner.threads import Threads
 
 log = logging.getLogger("duestream.runner")
 
@@ -33,8 +33,11 @@ class Handling:
         self._ends = ends
         self._slots = slots
         self._keep = keep
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="handler")
+        self._threads = Threads(threads)
         self._loop = asyncio.get_running_loop()
+
+    async def able(self) -> bool:
+        return True
 
     def begin(self, held: Held) -> None:
         held.task = self._loop.create_task(self._run(held))
@@ -43,9 +46,10 @@ class Handling:
         try:
             event = await self._outcome(held)
         except asyncio.CancelledError:
-            if held.ended:
-                return  # canceled, or another's: there is nothing to say
-            raise
+            asked = asyncio.current_task()
+            if held.ended or (asked is not None and asked.cancelling()):
+                raise  # canceled, or another's: there is nothing to say
+            event = failed(held, "CancelledError", self._keep)  # the handler's own
         if not held.ended:
             self._ends.put(held, self._slots, event)
 
@@ -66,7 +70,7 @@ class Handling:
                 held.context.cancel()
                 return failed(held, f"timed out after {work.timeout:g} s", self._keep)
             return failed(held, _told(error), self._keep)
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             log.debug("a handler failed", extra={"id": held.id}, exc_info=True)
             return failed(held, _told(error), self._keep)
         return self._succeeded(held, result)
@@ -74,7 +78,7 @@ class Handling:
     async def _call(self, handler: Handler, arguments: tuple[Any, ...]) -> Any:
         if handler.is_async:
             return await handler.function(*arguments)
-        return await self._loop.run_in_executor(self._threads, handler.function, *arguments)
+        return await self._threads.call(handler.function, *arguments)
 
     def _succeeded(self, held: Held, result: Any) -> Event:
         try:
@@ -89,6 +93,7 @@ class Handling:
 
     def _failed(self, held: Held, error: str) -> Event:
         """What no further attempt would mend."""
+        error = writable(error[:LONGEST_ERROR])
         return JobFailed(attempt=held.attempt, error=error, keep=self._keep, webhook=held.work.webhook)
 
     def release(self) -> None:
@@ -101,17 +106,17 @@ class Handling:
                 self._ends.put(held, self._slots, event, held.ready.work.encode())
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 def failed(held: Held, error: str, keep: int, about: Ended | None = None) -> Event:
     """The end of an attempt that failed: for good, or until the next one."""
     work = held.work
     known = {} if about is None else msgspec.structs.asdict(about)
-    known.update(attempt=held.attempt, error=error[:LONGEST_ERROR])
+    known.update(attempt=held.attempt, error=writable(error[:LONGEST_ERROR]))
     if work.failures >= work.retries:
         return JobFailed(**known, keep=keep, webhook=work.webhook)
-    pause = min(LONGEST_BACKOFF, work.backoff * 2.0**work.failures) * random.uniform(0.75, 1.25)
+    pause = min(LONGEST_BACKOFF, work.backoff * 2.0 ** min(work.failures, 64)) * random.uniform(0.75, 1.25)
     run_at = instants.exact(instants.EPOCH + timedelta(milliseconds=now_ms() + pause * 1000))
     return JobRetrying(**known, run_at=run_at, failures=work.failures + 1)
 

@@ -22,7 +22,7 @@ class Intake:
 
     def __init__(
         self, server: Server, keys: Keys, queues: Sequence[str], slots: Slots, starting: Starting, name: str,
-        stop: asyncio.Event,
+        stop: asyncio.Event, *, lease_ms: int,
     ) -> None:  # fmt: skip
         self._server = server
         self._keys = keys
@@ -31,6 +31,7 @@ class Intake:
         self._starting = starting
         self._name = name
         self._stop = stop
+        self._lease_ms = lease_ms
 
     async def join(self) -> None:
         """Make the groups, and the streams, where they are missing."""
@@ -49,20 +50,29 @@ class Intake:
         await self.start(chunk)
 
     async def start(self, chunk: list[Ready]) -> None:
-        """Start what was taken, as far as there is room, and the rest when there is; none once the stop has come."""
+        """Start what was taken, as far as there is room, and the rest when there is.
+
+        None once the stop has come, or where nothing can be worked on: then it is handed back.
+        """
         waiting = self._slots.waiting
         waiting.update((ready.entry, ready) for ready in chunk)
         try:
-            while chunk and not self._stop.is_set():
+            while chunk:
                 if not self._slots.free and not await unless_stopped(self._slots.room(), self._stop):
-                    return
+                    break
+                if self._stop.is_set() or not await self._starting.able():
+                    break
                 now, chunk = chunk[: self._slots.free], chunk[self._slots.free :]
-                await self._starting.start(now)
+                if now:
+                    await self._starting.start(now)
                 for ready in now:
                     waiting.pop(ready.entry, None)
         finally:
             for ready in chunk:
-                waiting.pop(ready.entry, None)  # its lease runs out, and somebody else takes it
+                waiting.pop(ready.entry, None)
+        for stream, queue in self._queues.items():
+            if entries := [ready.entry for ready in chunk if ready.queue == queue]:
+                await hand_over(self._server, stream, self._name, entries, lease_ms=self._lease_ms)
 
     async def _read(self, count: int) -> list[Ready]:
         try:
@@ -85,3 +95,8 @@ class Intake:
 def ready_of(keys: Keys, queue: str, entry: str, fields: list[str]) -> Ready:
     """An entry of a ready stream."""
     return Ready(keys, queue, entry, fields[1], int(fields[3]), fields[5])
+
+
+async def hand_over(server: Server, stream: str, name: str, entries: Sequence[str], *, lease_ms: int) -> None:
+    """Let whoever looks next take entries that this runner holds; it counts as no loss."""
+    await server.run("hand_over", [stream], [RUNNERS, name, lease_ms, *entries])

@@ -10,6 +10,7 @@ a job loses one runner after the other       it fails
 
 import asyncio
 import logging
+import time
 
 from redis.exceptions import ResponseError
 
@@ -17,13 +18,14 @@ from duestream.journal import RUNNERS
 from duestream.keys import Keys
 from duestream.lifecycle import wait
 from duestream.server import Server
-from runner.intake import ready_of
-from runner.slots import Held, Slots
+from runner.intake import hand_over, ready_of
+from runner.slots import Held, Ready, Slots
 from runner.starting import Starting
 
 log = logging.getLogger("duestream.runner")
 
-FORGET_MS = 600_000
+AT_ONCE = 100  # entries
+FORGET_MS = 600_000  # after which a runner that is gone is no longer one of the group
 
 
 class Leases:
@@ -43,59 +45,68 @@ class Leases:
         self._intake_stop = intake_stop
         self._stop = stop
         self._lease_ms = lease_ms
+        self._forget_at = 0.0
 
     async def once(self) -> None:
         await self.renew()
-        if not self._intake_stop.is_set() and self._slots.free:
-            await self.recover()
+        await self.recover()
+        if time.monotonic() > self._forget_at:
+            await self._server.run("forget", [self._stream], [RUNNERS, FORGET_MS])
+            self._forget_at = time.monotonic() + FORGET_MS / 1000
         await wait(self._stop, self._lease_ms / 3000)
 
     async def renew(self) -> None:
         """Keep what is in hand; stop working on what is another's now."""
-        mine = {held.ready.entry: held for held in self._held()}
+        mine = {held.ready.entry: held for held in self._held() if not held.left}
         waiting = [entry for entry, ready in self._slots.waiting.items() if self._is_here(ready.keys, ready.queue)]
         if not mine and not waiting:
             return
-        lost = await self._server.run("renew", [self._stream], [RUNNERS, self._name, 0, *mine, *waiting])
+        lost = await self._server.run("renew", [self._stream], [RUNNERS, self._name, *mine, *waiting])
         for entry in lost:
             held = mine.get(entry)
             if held is not None and not held.ended and held.task is not None:
                 log.warning("lost a job", extra={"id": held.id, "attempt": held.attempt})
-                held.ended = True
+                held.ended, held.after = True, None  # its container is another's now
+                held.context.cancel()
                 held.task.cancel()
                 self._slots.release(held)
 
     async def recover(self) -> None:
-        """Take over entries whose runner gave no sign of life for a lease."""
+        """Take over entries whose runner gave no sign of life for a lease, as far as there is room."""
+        cursor = "0"
+        while self._slots.free and not self._intake_stop.is_set() and await self._starting.able():
+            cursor, chunk = await self._claim(cursor, min(AT_ONCE, self._slots.free))
+            chunk = [ready for ready in chunk if ready.id not in self._slots.held]
+            left = await self._starting.start(chunk) if chunk else []
+            if left:
+                losses = [await self._losses(ready) for ready, _ in left]
+                await self._starting.take_over([(*each, lost) for each, lost in zip(left, losses, strict=True)])
+            if cursor == "0-0":
+                return
+
+    async def _claim(self, cursor: str, count: int) -> tuple[str, list[Ready]]:
+        """Entries that were idle for a lease, and where to go on: Redis looks at some of them at a time."""
         try:
             reply = await self._server.call(
-                "XAUTOCLAIM",
-                self._stream,
-                RUNNERS,
-                self._name,
-                self._lease_ms,
-                "0",
-                "COUNT",
-                min(100, self._slots.free),
+                "XAUTOCLAIM", self._stream, RUNNERS, self._name, self._lease_ms, cursor, "COUNT", count
             )
         except ResponseError as error:
             if "NOGROUP" in str(error):
-                return
+                return "0-0", []
             raise
-        chunk = [ready_of(self._keys, self._queue, entry, fields) for entry, fields in reply[1] if fields is not None]
-        chunk = [ready for ready in chunk if ready.id not in self._slots.held]
-        if not chunk:
-            return
-        for ready, refusal in await self._starting.start(chunk):
-            pending = await self._server.call("XPENDING", self._stream, RUNNERS, ready.entry, ready.entry, 1)
-            losses = int(pending[0][3]) - 1 if pending else 1
-            await self._starting.take_over(ready, refusal, losses)
+        return reply[0], [
+            ready_of(self._keys, self._queue, entry, fields) for entry, fields in reply[1] if fields is not None
+        ]
+
+    async def _losses(self, ready: Ready) -> int:
+        """How many runners were given an entry before this one."""
+        pending = await self._server.call("XPENDING", self._stream, RUNNERS, ready.entry, ready.entry, 1)
+        return int(pending[0][3]) - 1 if pending else 1
 
     async def hand_over(self) -> None:
-        """Let whoever looks next take what is in hand, at once."""
-        entries = [held.ready.entry for held in self._held()]
-        if entries:
-            await self._server.run("renew", [self._stream], [RUNNERS, self._name, self._lease_ms, *entries])
+        """Let whoever looks next take what goes on without this runner, at once."""
+        if entries := [held.ready.entry for held in self._held() if held.left]:
+            await hand_over(self._server, self._stream, self._name, entries, lease_ms=self._lease_ms)
 
     def _held(self) -> list[Held]:
         return [held for held in self._slots.held.values() if self._is_here(held.ready.keys, held.ready.queue)]

@@ -1,13 +1,16 @@
 """One runner process: handlers and containers, of the queues that it serves, in every shard."""
 
 import asyncio
+import contextlib
 import logging
+import os
 
 from duestream import handlers, keys
+from duestream.errors import Unavailable
 from duestream.instants import span
 from duestream.jobs import CONTAINERS, OVER, STEPS
 from duestream.journal import Journal
-from duestream.lifecycle import Duty, process_name, serving, until_stopped, wait
+from duestream.lifecycle import Duty, process_name, serving, until_stopped
 from duestream.settings import Settings
 from runner.containing import Cleaning, Containing, EngineWatch
 from runner.ends import Ends
@@ -45,22 +48,23 @@ class Runner:
         self._name = name
         self._stop = stop
         self._done = asyncio.Event()  # what must go on until the last end is written
-        self._ends = Ends(journal, name, self._done)
+        self._ends = Ends(journal, name, self._done, keep=settings.keep)
         self._intakes: list[Intake] = []
-        self._container_intakes: list[Intake] = []
         self._leases: list[Leases] = []
         grace = span(settings.container_grace).total_seconds()
         self._engine = Engine(threads=max(1, settings.containers), images=settings.image_patterns, grace=grace)
-        self._watch = EngineWatch(self._server, self._engine, name, stop)
 
     async def run(self) -> None:
         """Everything, until the stop."""
         settings = self._settings
         payloads, containers = Slots(settings.concurrency), Slots(settings.containers)
         handling = Handling(self._ends, payloads, threads=settings.threads, keep=settings.keep)
+        deployment = await self._server.patiently(self._deployment, 30)
+        watch = EngineWatch(self._server, self._engine, containers, self._name, self._stop)
         containing = Containing(
-            self._server, self._engine, self._ends, containers, keep=settings.keep, log_limit=settings.log_limit
-        )
+            self._server, self._engine, watch, self._ends, containers,
+            deployment=deployment, keep=settings.keep, log_limit=settings.log_limit,
+        )  # fmt: skip
         background: list[Duty] = [self._ends, Progress(self._journal, payloads, self._name, self._done)]
         for each in self._journal.shards:
             halts = Halts(self._server, each, [payloads, containers], self._done)
@@ -70,14 +74,12 @@ class Runner:
                 self._intakes.append(await self._take(each, settings.queue_names, payloads, handling))
             if containers.size:
                 queues = [f"{queue}{CONTAINERS}" for queue in settings.queue_names]
-                self._container_intakes.append(await self._take(each, queues, containers, containing))
+                self._intakes.append(await self._take(each, queues, containers, containing))
         foreground: list[Duty] = [*self._intakes]
         if containers.size:
-            foreground += [
-                self._watch,
-                Cleaning(self._server, self._engine, self._watch, self._journal.shards, self._stop),
-            ]
-            foreground += [_WithEngine(intake, self._watch, self._stop) for intake in self._container_intakes]
+            shards = self._journal.shards
+            cleaning = Cleaning(self._server, self._engine, watch, shards, self._stop, deployment=deployment)
+            foreground += [watch, cleaning]
         log.info("running jobs", extra={"worker": self._name, "queues": settings.queues})
         try:
             async with asyncio.TaskGroup() as group:
@@ -86,19 +88,25 @@ class Runner:
         finally:
             handling.close()
             await containing.close()
-            await self._server.call("HDEL", keys.engines(), self._name)
+            with contextlib.suppress(Unavailable):
+                await self._server.call("HDEL", keys.engines(), self._name)
 
     async def _take(self, each: keys.Keys, queues: list[str], slots: Slots, worker: Worker) -> Intake:
         settings = self._settings
         starting = Starting(self._journal, slots, worker, self._name, keep=settings.keep, losses=settings.job_losses)
-        intake = Intake(self._server, each, queues, slots, starting, self._name, self._stop)
-        await self._server.patiently(intake.join, 30)
         lease_ms = int(span(settings.job_lease).total_seconds() * 1000)
+        intake = Intake(self._server, each, queues, slots, starting, self._name, self._stop, lease_ms=lease_ms)
+        await self._server.patiently(intake.join, 30)
         self._leases += [
             Leases(self._server, each, queue, slots, starting, self._name, self._stop, self._done, lease_ms=lease_ms)
             for queue in queues
         ]
         return intake
+
+    async def _deployment(self) -> str:
+        """What tells our containers from those of others: kept with the data."""
+        await self._server.call("HSETNX", keys.meta(), "deployment", os.urandom(4).hex())
+        return str(await self._server.call("HGET", keys.meta(), "deployment"))
 
     async def _until_drained(
         self, foreground: list[Duty], payloads: Slots, containers: Slots, handling: Handling, containing: Containing
@@ -110,28 +118,13 @@ class Runner:
             ending.cancel()
             handling.release()
             containing.let_go()
-            for leases in self._leases:
-                await leases.hand_over()
             async with asyncio.timeout(WRITTEN):
-                await self._ends.written()
-        except TimeoutError:
+                await self._ends.written()  # first: nobody is to do again what is done
+                for leases in self._leases:
+                    await leases.hand_over()
+        except (TimeoutError, Unavailable):
             log.warning(
                 "stopped before all ends were written", extra={"jobs": len(payloads.held) + len(containers.held)}
             )
         finally:
             self._done.set()
-
-
-class _WithEngine:
-    """A duty: take container jobs while the engine answers."""
-
-    def __init__(self, intake: Intake, watch: EngineWatch, stop: asyncio.Event) -> None:
-        self._intake = intake
-        self._watch = watch
-        self._stop = stop
-
-    async def once(self) -> None:
-        if self._watch.there.is_set():
-            await self._intake.once()
-        else:
-            await wait(self._stop, 0.2)

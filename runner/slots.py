@@ -1,7 +1,8 @@
 """What a runner has in hand: so many jobs at once, each with the entry of a ready stream by which it holds it."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -25,7 +26,11 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, eq=False):
-    """A job that was started here. stop: set when its container is to be stopped; ended: its end is being written."""
+    """A job that was started here.
+
+    stop: set when its container is to be stopped; ended: its end is being written, or another's affair; left: it goes
+    on without this runner; after: called once its end is on the journal.
+    """
 
     ready: Ready
     work: Work
@@ -34,6 +39,7 @@ class Held(msgspec.Struct, eq=False):
     stop: asyncio.Event | None = None
     task: asyncio.Task[None] | None = None
     ended: bool = False
+    left: bool = False
     after: Callable[[], None] | None = None
 
     @property
@@ -48,11 +54,13 @@ class Slots:
         self.size = size
         self.held: dict[str, Held] = {}
         self.waiting: dict[str, Ready] = {}  # by entry
+        self._starting: dict[tuple[str, int], str] = {}  # id and attempt -> the status to which it was halted, or ""
+        self._shut = False
         self._changed = asyncio.Event()
 
     @property
     def free(self) -> int:
-        return max(0, self.size - len(self.held))
+        return 0 if self._shut else max(0, self.size - len(self.held) - len(self._starting))
 
     async def room(self) -> None:
         """Wait until there is a free slot."""
@@ -65,6 +73,29 @@ class Slots:
         while self.held:
             self._changed.clear()
             await self._changed.wait()
+
+    def shut(self, shut: bool) -> None:
+        """Whether there is no room for anything, however much is free."""
+        self._shut = shut
+        self._changed.set()
+
+    @contextlib.contextmanager
+    def starting(self, attempts: Iterable[tuple[str, int]]) -> Iterator[None]:
+        """Keep room for attempts (of which job, which number) while their starts are being written."""
+        attempts = list(attempts)
+        self._starting.update((attempt, "") for attempt in attempts)
+        try:
+            yield
+        finally:
+            for attempt in attempts:
+                self._starting.pop(attempt, None)
+            self._changed.set()
+
+    def halted(self, id: str, attempt: int, status: str = "") -> str:
+        """The status to which an attempt was brought while its start was being written; from outside, if it is told."""
+        if status and (id, attempt) in self._starting:
+            self._starting[id, attempt] = status
+        return self._starting.get((id, attempt), "")
 
     def hold(self, held: Held) -> None:
         self.held[held.id] = held

@@ -29,6 +29,8 @@ from scheduler.due import Taken, settle
 
 log = logging.getLogger("duestream.jobs")
 
+LEFT_MS = 3600 * 1000  # that a log stays whose scheduler died when it forgot the job
+
 
 class JobTimes:
     """Handles what is due in `due:jobs` of one shard. keep: seconds until one that is given up is forgotten."""
@@ -57,13 +59,20 @@ class JobTimes:
                 work = work_of(job) if isinstance(event, JobQueued) else b""
                 transitions.append(Transition(event, id, rev, queue=ready_queue(job.spec), work=work))
         await settle(self._server, self._keys.due_jobs(), taken, stray)
-        logs = [self._keys.log(each.id) for each in transitions if isinstance(each.event, JobForgotten)]
-        if logs:  # first: who dies here is due again
-            await self._server.call("UNLINK", *logs)
         if not transitions:
             return
+        for each in transitions:
+            if isinstance(each.event, JobForgotten):  # whoever dies behind this leaves no log for ever
+                await self._server.call("PEXPIRE", self._keys.log(each.id), LEFT_MS)
         origin = Origin(at=instants.stamp_ms(taken.now), by="scheduler")
         outcomes = await self._journal.append_each(origin, transitions)
+        logs = {
+            self._keys.log(transition.id): outcome
+            for transition, outcome in zip(transitions, outcomes, strict=True)
+            if isinstance(transition.event, JobForgotten)
+        }
+        for log_of, outcome in logs.items():
+            await self._server.call("PERSIST" if isinstance(outcome, Refused) else "UNLINK", log_of)
         for transition, outcome in zip(transitions, outcomes, strict=True):
             about = {"id": transition.id, "type": transition.event.type}
             if isinstance(outcome, Refused):
@@ -74,7 +83,7 @@ class JobTimes:
     def _event(self, job: Job, now: int) -> Event | None:
         """What is to become of a job; None where nothing is due."""
         spec = job.spec
-        late = bool(spec.deadline) and not job.attempts and instants.ms(spec.deadline) < now
+        late = bool(spec.deadline) and not job.attempts and instants.ms(spec.deadline) <= now
         if job.status in (SCHEDULED, QUEUED) and late:
             return JobMissed(error="not started before its start_deadline", keep=self._keep, webhook=spec.webhook)
         if job.status in (SCHEDULED, RETRYING):

@@ -95,15 +95,20 @@ local function accept(at, step, rev, attempt, entry, about)  -- the id
       'id', id, 'attempt', attempt + 1, 'work', work ~= '' and work or data)
   end
   put(journal, id, rev + 1, step.to, attempt, entry, about, step.type, data)
-  if step.s then redis.call('XADD', KEYS[6], 'MAXLEN', '~', 10000, '*', 'id', id, 'status', step.to) end
+  if step.s then redis.call('XADD', KEYS[6], 'MAXLEN', '~', 10000, '*', 'id', id, 'status', step.to, 'attempt', attempt) end
   return id
 end
 
 local function together(at, n, about, memo)
-  local from, where = {}, at
+  local from, where, wanted = {}, at, {}
   for t = 1, n do
     local step = steps[ARGV[where]]
     local rev, attempt, entry = decide(where, step)
+    local key = rev and step.u and ARGV[where + step.u] or ''
+    if key ~= '' then
+      if wanted[key] then rev, attempt = nil, {'', 0, 0, '', wanted[key]} end
+      wanted[key] = ARGV[where + 1]
+    end
     if not rev then return {'refused', t - 1, attempt} end
     from[t] = {rev, attempt, entry}
     where = where + step.size

@@ -1,8 +1,7 @@
 -- renew: keep the leases on some entries of a ready stream, as far as the caller still has them.
 --
 -- KEYS[1] STREAM the ready stream
--- ARGV[1] consumer group   ARGV[2] consumer   ARGV[3] ms for which they are to count as idle: 0 renews the lease, more
---         than the lease hands them to whoever looks next   ARGV[4..] entry ids
+-- ARGV[1] consumer group   ARGV[2] consumer   ARGV[3..] entry ids
 --
 -- Returns those that are not the caller's any more: taken over, or done. Writes nothing for them.
 
@@ -15,13 +14,11 @@ while true do
   from = '(' .. page[#page][1]
 end
 local kept, lost = {}, {}
-for i = 4, #ARGV do
+for i = 3, #ARGV do
   if mine[ARGV[i]] then kept[#kept + 1] = ARGV[i] else lost[#lost + 1] = ARGV[i] end
 end
 for n = 1, #kept, 1000 do
   local some = {unpack(kept, n, math.min(n + 999, #kept))}
-  some[#some + 1] = 'IDLE'
-  some[#some + 1] = ARGV[3]
   some[#some + 1] = 'JUSTID'
   redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, unpack(some))
 end
