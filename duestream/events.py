@@ -19,7 +19,8 @@ class Step(msgspec.Struct, frozen=True):
 
     What else the journal decides with it, see `lua/append.lua`. fenced: only in the transition's attempt; begins: only
     as the next attempt; unique: only if no other living entity has its unique key; done: what made it ready is taken
-    off its ready stream; ready: it is put on one; halts: who works on the entity is told.
+    off its ready stream; ready: it is put on one; hooks: the webhook that it names is due; halts: who works on it is
+    told.
     """
 
     start: str
@@ -29,13 +30,14 @@ class Step(msgspec.Struct, frozen=True):
     unique: bool = False
     done: bool = False
     ready: bool = False
+    hooks: bool = False
     halts: bool = False
 
     @property
     def flags(self) -> str:
         """As `append` reads them."""
-        given = zip("=+udrs", (self.fenced, self.begins, self.unique, self.done, self.ready, self.halts), strict=True)
-        return "".join(flag for flag, is_given in given if is_given)
+        given = (self.fenced, self.begins, self.unique, self.done, self.ready, self.hooks, self.halts)
+        return "".join(flag for flag, is_given in zip("=+udrws", given, strict=True) if is_given)
 
 
 Steps = Mapping[type[Event], Step]

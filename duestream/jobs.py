@@ -196,7 +196,7 @@ class JobForgotten(Event, frozen=True):
 
 
 _OVER = " ".join(OVER)
-_ENDS = Step(start=f"{RUNNING} {CANCELING}", to="", fenced=True, done=True)
+_ENDS = Step(start=f"{RUNNING} {CANCELING}", to="", fenced=True, done=True, hooks=True)
 STEPS: Steps = {
     JobScheduled: Step(start="", to=SCHEDULED, unique=True),
     JobSubmitted: Step(start="", to=QUEUED, unique=True, ready=True),
@@ -210,10 +210,10 @@ STEPS: Steps = {
     JobFailed: msgspec.structs.replace(_ENDS, to=FAILED),
     JobRetrying: Step(start=RUNNING, to=RETRYING, fenced=True, done=True),
     JobReleased: Step(start=RUNNING, to=QUEUED, fenced=True, ready=True, done=True),
-    JobMissed: Step(start=" ".join(WAITING), to=FAILED, done=True),
+    JobMissed: Step(start=" ".join(WAITING), to=FAILED, done=True, hooks=True),
     JobCanceling: Step(start=RUNNING, to=CANCELING, halts=True),
-    JobCanceled: Step(start=f"{' '.join(WAITING)} {RUNNING}", to=CANCELED, done=True, halts=True),
-    JobStopped: Step(start=CANCELING, to=CANCELED, fenced=True, done=True),
+    JobCanceled: Step(start=f"{' '.join(WAITING)} {RUNNING}", to=CANCELED, done=True, hooks=True, halts=True),
+    JobStopped: Step(start=CANCELING, to=CANCELED, fenced=True, done=True, hooks=True),
     JobForgotten: Step(start=_OVER, to=""),
 }
 EVENTS = Events(*STEPS)
@@ -409,7 +409,7 @@ def job_of(id: str, model: dict[str, str]) -> Job | None:
         attempts = _attempts(model, status, state)
     except (KeyError, ValueError, msgspec.DecodeError):  # another's writing: `duestream verify` tells, `rebuild` mends
         return None
-    moved = max((int(name[1:]) for name in model if name[0] == "r" and name[1:].isdigit()), default=0)
+    moved = max((int(name[1:]) for name in model if name[:1] == "r" and name[1:].isdigit()), default=0)
     run_at = model[f"r{moved}"] if moved else accepted.run_at
     result = model.get(f"v{len(attempts)}") if status == SUCCEEDED else None
     raw = None if result is None else msgspec.Raw(result.encode())
@@ -432,7 +432,7 @@ def _attempts(model: dict[str, str], status: str, state: JobState) -> list[Attem
         if following[2:] == [_LOST]:
             end_dt, outcome = following[0], "lost"
         elif status in OVER or following[0]:
-            ends = (at for name, at in model.items() if name[0] == "c" and name[1:].isdigit() and at >= start_dt)
+            ends = (at for name, at in model.items() if name[:1] == "c" and name[1:].isdigit() and at >= start_dt)
             end_dt, outcome = min(ends, default=state.update_dt), CANCELED
         attempts.append(Attempt(number, runner, start_dt, end_dt, outcome))
     return attempts

@@ -28,6 +28,7 @@ from duestream.keys import Keys, Kind, shard_of
 from duestream.server import Server
 
 LARGEST_CALL = 500  # transitions: keeps a script's run below a few ms
+OWN = "jobs"  # the endpoint of webhooks whose URLs entities bring themselves
 RUNNERS = "runners"  # the consumer group of the ready streams
 LANE_MS = 60_000
 ONCE_MS = 24 * 3600 * 1000
@@ -197,6 +198,8 @@ class _Lane:
             keys.lane(kind, journal.process),
             keys.uniques(kind),
             keys.halt(kind),
+            keys.due_webhooks(OWN),
+            keys.wake_due(),
         ]
         steps: dict[type[Event], tuple[int, Step]] = {}
         queues: dict[str, int] = {}
@@ -238,6 +241,8 @@ class _Lane:
                         asked.append(queue)
                     if step.ready:
                         asked += (queue, transition.work)
+                if step.hooks:
+                    asked.append(getattr(event, "webhook", ""))
 
         args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, LANE_MS, ONCE_MS]
         args += (RUNNERS, len(queues), journal.over, len(steps))

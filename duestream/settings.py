@@ -21,7 +21,8 @@ from duestream.errors import Misuse
 
 PREFIX = "DUESTREAM_"
 SPANS = (
-    "notice_lead", "webhook_backoff", "webhook_timeout", "drain", "container_grace", "job_lease", "job_retention",
+    "notice_lead", "webhook_backoff", "webhook_timeout", "picture_timeout", "drain", "container_grace", "job_lease",
+    "job_retention",
 )  # fmt: skip
 QUEUE = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 NOT_SETTINGS = {"DUESTREAM_REQUIRE", "DUESTREAM_CONFIG"}  # for the tests; where the file is
@@ -177,7 +178,7 @@ def _converted(name: str, value: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    for name in ("notice_lead", "webhook_backoff", "webhook_timeout", "picture_timeout", "drain"):
+    for name in SPANS:
         try:
             instants.span(getattr(settings, name))
         except Misuse as error:

@@ -1,8 +1,9 @@
-"""Send notices to webhooks: signed by Standard Webhooks, tried again with growing pauses, put aside at last.
+"""Send events to webhooks: signed by Standard Webhooks, tried again with growing pauses, put aside at last.
 
-A consumer group notes each notice as due for each endpoint, in one step with its acknowledgement; every endpoint has
-its own due set, so that one that is down delays no other. A delivery that its sender did not live to settle is made
-again: receivers see the same `webhook-id` and can tell.
+Notices go to the endpoints that are configured: a consumer group notes each as due for each endpoint, in one step with
+its acknowledgement; every endpoint has its own due set, so that one that is down delays no other. The end of a job goes
+to the job's own webhook: it becomes due in the step that ends the job. A delivery that its sender did not live to settle
+is made again: receivers see the same `webhook-id` and can tell.
 """
 
 import asyncio
@@ -12,15 +13,18 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import msgspec
 from standardwebhooks import Webhook
 
 from duestream import instants
+from duestream.errors import Unavailable
 from duestream.events import Entry, Unreadable, entry_of
 from duestream.group import Consumer, Raw
-from duestream.keys import Keys
+from duestream.journal import OWN
+from duestream.keys import Keys, Kind
 from duestream.lifecycle import Duty, unless_stopped
 from duestream.server import LONGEST_BLOCK, Server
 from duestream.settings import Settings
@@ -32,6 +36,7 @@ log = logging.getLogger("duestream.webhooks")
 GROUP = "webhooks"
 BATCH = 200
 AT_ONCE = 20  # deliveries to one endpoint
+OWN_AT_ONCE = 500  # deliveries to webhooks of jobs
 CLAIM_MS = 5000
 FORGET_MS = 600_000  # after which a scheduler that is gone, and holds nothing, leaves the group
 LONGEST_PAUSE = 10 * 3600.0  # seconds
@@ -48,18 +53,26 @@ async def webhook_duties(
 ) -> AsyncIterator[list[Duty]]:
     """What a scheduler has to do for the webhooks that are configured; nothing where there are none."""
     duties: list[Duty] = []
-    if not settings.webhook_urls:
+    if not settings.webhook_secret:
         yield duties
         return
     timeout = instants.span(settings.webhook_timeout).total_seconds()
-    async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as http:
+    lease = int(timeout * 1000) + CLAIM_MS
+    async with httpx.AsyncClient(
+        timeout=timeout, follow_redirects=False, limits=httpx.Limits(max_connections=None)
+    ) as http:
         for keys in map(Keys, range(settings.shards)):
-            consumer = Consumer(server, keys.journal("tasks"), group=GROUP, name=name, start="$")
-            await server.patiently(consumer.join, 30)
-            duties.append(Intake(consumer, keys, settings.webhook_urls, stop))
+            own = OwnWebhooks(Deliverer(server, keys, "jobs", OWN, settings, http))
+            duties.append(
+                DueSet(server, keys, keys.due_webhooks(OWN), own.deliver, stop, lease_ms=lease, chunk=AT_ONCE)
+            )
+            if settings.webhook_urls:
+                consumer = Consumer(server, keys.journal("tasks"), group=GROUP, name=name, start="$")
+                await server.patiently(consumer.join, 30)
+                duties.append(Intake(consumer, keys, settings.webhook_urls, stop))
             for url in settings.webhook_urls:
-                endpoint = Endpoint(server, keys, url, settings, http)
-                lease = int(timeout * 1000) + CLAIM_MS
+                sender = Deliverer(server, keys, "tasks", endpoint_of(url), settings, http)
+                endpoint = Endpoint(sender, url)
                 due = keys.due_webhooks(endpoint.name)
                 duties.append(DueSet(server, keys, due, endpoint.deliver, stop, lease_ms=lease, chunk=AT_ONCE))
         yield duties
@@ -102,58 +115,64 @@ class Intake:
         await server.run("enqueue", names, [GROUP, await server.clock_ms(), len(notices), *notices, *entries])
 
 
-class Endpoint:
-    """One URL. Handles what is due in its set of one shard."""
+class Deliverer:
+    """Sends entries of one journal that are due in one set, and settles or postpones each."""
 
-    def __init__(self, server: Server, keys: Keys, url: str, settings: Settings, http: httpx.AsyncClient) -> None:
-        self.name = endpoint_of(url)
+    def __init__(
+        self, server: Server, keys: Keys, kind: Kind, endpoint: str, settings: Settings, http: httpx.AsyncClient
+    ) -> None:
+        self.endpoint = endpoint
         self._server = server
         self._keys = keys
-        self._url = url
+        self._kind = kind
         self._http = http
         self._signer = Webhook(settings.webhook_secret)
         self._attempts = settings.webhook_attempts
         self._backoff = instants.span(settings.webhook_backoff).total_seconds()
 
-    async def deliver(self, taken: Taken) -> None:
-        """Send some notices, and settle or postpone each."""
-        due, keys = self._keys.due_webhooks(self.name), self._keys
-        found = await self._server.run("entries", [keys.journal("tasks")], list(taken.due))
-        entries = dict(found)
-        await settle(self._server, due, taken, [entry for entry in taken.due if entry not in entries])
-        await asyncio.gather(*(self._send(taken, entry, fields) for entry, fields in entries.items()))
+    async def found(self, taken: Taken) -> dict[str, list[str]]:
+        """The entries that are due; what is not on the journal is no longer due."""
+        found = await self._server.run("entries", [self._keys.journal(self._kind)], list(taken.due))
+        entries: dict[str, list[str]] = dict(found)
+        strays = [entry for entry in taken.due if entry not in entries]
+        await settle(self._server, self._keys.due_webhooks(self.endpoint), taken, strays)
+        return entries
 
-    async def _send(self, taken: Taken, name: str, fields: list[str]) -> None:
+    async def send(self, taken: Taken, name: str, fields: list[str], url: str | None) -> None:
+        """Send one entry to a URL, or (None) to the one that it names itself."""
         keys = self._keys
         try:
-            reason = await self._post(entry_of(name, fields))
-        except Unreadable as error:
+            entry = entry_of(name, fields)
+            data = msgspec.json.decode(entry.data)
+            url = url or str(data.pop("webhook", ""))
+            reason = await self._post(entry, data, url)
+        except (Unreadable, msgspec.DecodeError) as error:
             reason = str(error)
         if reason is None:
-            await settle(self._server, keys.due_webhooks(self.name), taken, [name])
-            await self._server.call("HDEL", keys.webhook_attempts(self.name), name)
-            log.info("delivered", extra={"entry": name, "url": self._url})
+            await settle(self._server, keys.due_webhooks(self.endpoint), taken, [name])
+            await self._server.call("HDEL", keys.webhook_attempts(self.endpoint), name)
+            log.info("delivered", extra={"entry": name, "url": url})
             return
         names = [
-            keys.due_webhooks(self.name),
-            keys.webhook_attempts(self.name),
+            keys.due_webhooks(self.endpoint),
+            keys.webhook_attempts(self.endpoint),
             keys.dead_webhooks(),
             keys.wake_due(),
         ]
         failed = await self._server.run(
-            "postpone", names, [name, self.name, reason, self._attempts, *self._pauses(taken.now)]
+            "postpone", names, [name, self.endpoint, reason, self._attempts, *self._pauses(taken.now)]
         )
-        log.warning("not delivered", extra={"entry": name, "url": self._url, "reason": reason, "attempt": failed})
+        log.warning("not delivered", extra={"entry": name, "url": url, "reason": reason, "attempt": failed})
 
     def _pauses(self, now: int) -> list[int]:
         pauses = (min(LONGEST_PAUSE, self._backoff * 5**n) * random.uniform(0.9, 1.1) for n in range(self._attempts))
         return [now + int(pause * 1000) for pause in pauses]
 
-    async def _post(self, entry: Entry) -> str | None:
+    async def _post(self, entry: Entry, data: dict[str, Any], url: str) -> str | None:
         """None if it was taken, else the reason."""
-        event = msgspec.json.decode(entry.data)
-        body = msgspec.json.encode({"type": entry.type, "timestamp": entry.at, "data": {"id": int(entry.id), **event}})
-        id, now = f"tasks-{self._keys.shard}-{entry.entry}", datetime.now(UTC)
+        told = {"id": int(entry.id) if self._kind == "tasks" else entry.id, **data}
+        body = msgspec.json.encode({"type": entry.type, "timestamp": entry.at, "data": told})
+        id, now = f"{self._kind}-{self._keys.shard}-{entry.entry}", datetime.now(UTC)
         headers = {
             "content-type": "application/json",
             "webhook-id": id,
@@ -161,7 +180,46 @@ class Endpoint:
             "webhook-signature": self._signer.sign(id, now, body.decode()),
         }
         try:
-            response = await self._http.post(self._url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+            response = await self._http.post(url, content=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return f"{type(error).__name__}: {error}"
         return None if response.is_success else f"status {response.status_code}"
+
+
+class Endpoint:
+    """One URL that is configured. Handles what is due in its set of one shard."""
+
+    def __init__(self, sender: Deliverer, url: str) -> None:
+        self.name = sender.endpoint
+        self._sender = sender
+        self._url = url
+
+    async def deliver(self, taken: Taken) -> None:
+        """Send some notices."""
+        entries = await self._sender.found(taken)
+        await asyncio.gather(*(self._sender.send(taken, name, fields, self._url) for name, fields in entries.items()))
+
+
+class OwnWebhooks:
+    """The webhooks that jobs bring themselves. One that is slow holds up no other, until very many are."""
+
+    def __init__(self, sender: Deliverer) -> None:
+        self._sender = sender
+        self._turns = asyncio.Semaphore(OWN_AT_ONCE)
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def deliver(self, taken: Taken) -> None:
+        """Begin to send some ends of jobs; an entry whose sending dies with this process is due again."""
+        for name, fields in (await self._sender.found(taken)).items():
+            await self._turns.acquire()
+            task = asyncio.create_task(self._send(taken, name, fields))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send(self, taken: Taken, name: str, fields: list[str]) -> None:
+        try:
+            await self._sender.send(taken, name, fields, None)
+        except Unavailable as error:
+            log.warning("waiting for Redis", extra={"entry": name, "reason": str(error)})
+        finally:
+            self._turns.release()

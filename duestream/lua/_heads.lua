@@ -45,7 +45,7 @@ local function put(journal, id, rev, to, attempt, entry, about, type, data)
   fields[2], fields[4], fields[6], fields[8], fields[10], fields[14] = type, id, rev, about.at, about.by, data
   if about.cause ~= '' then fields[n + 1], fields[n + 2] = 'cause', about.cause; n = n + 2 end
   if about.trace ~= '' then fields[n + 1], fields[n + 2] = 'trace', about.trace; n = n + 2 end
-  redis.call('XADD', journal, '*', unpack(fields, 1, n))
+  local written = redis.call('XADD', journal, '*', unpack(fields, 1, n))
   local head = false
   if to ~= '' then
     head = rev .. ' ' .. to
@@ -57,4 +57,5 @@ local function put(journal, id, rev, to, attempt, entry, about, type, data)
     is_changed[id] = true
     changed_heads[#changed_heads + 1] = id
   end
+  return written
 end

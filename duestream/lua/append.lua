@@ -7,7 +7,9 @@
 -- KEYS[4]    STRING  the caller's lane: its last call and what came of it
 -- KEYS[5]    HASH    unique keys: key -> the entity that has it while it lives
 -- KEYS[6]    STREAM  the signal to those who work on an entity that they must not go on
--- KEYS[7..]  STREAM  ready streams that transitions name by their place here
+-- KEYS[7]    ZSET    due webhooks that entities ask for themselves
+-- KEYS[8]    STREAM  the signal that something is due earlier
+-- KEYS[9..]  STREAM  ready streams that transitions name by their place here
 -- KEYS[..]   STRING  the once record of each command that has an idempotency key, in order
 -- ARGV[1..2] shard, number of shards
 -- ARGV[3]    the call's number, higher than any before in its lane
@@ -24,6 +26,7 @@
 --            u key          only if no other living entity has this unique key ("" is none)
 --            d stream       the entry by which it was ready is acknowledged and removed from there
 --            r stream, work put on a ready stream; "" for work is the event's data
+--            w url          a webhook is due that tells this URL of the event; "" for none
 --            s              signal those who work on it
 --
 -- Returns JSON, an array per command: ["ok" | "replay", memo, [id, rev, ...]] | ["refused", index, refusal] |
@@ -44,7 +47,7 @@ local cleared = tonumber(redis.call('HGET', ids, 'cleared') or 0)
 local steps, i = {}, 10
 for s = 1, tonumber(ARGV[9]) do
   local flags, step = ARGV[i + 3], {type = ARGV[i], from = ARGV[i + 1], to = ARGV[i + 2], size = 4}
-  for _, each in ipairs({{'=', 1}, {'+', 2}, {'u', 1}, {'d', 1}, {'r', 2}, {'s', 0}}) do
+  for _, each in ipairs({{'=', 1}, {'+', 2}, {'u', 1}, {'d', 1}, {'r', 2}, {'w', 1}, {'s', 0}}) do
     if string.find(flags, each[1], 1, true) then step[each[1]] = step.size; step.size = step.size + each[2] end
   end
   steps[tostring(s)] = step
@@ -74,7 +77,7 @@ local function decide(at, step)  -- what the transition starts from: revision, a
   return now, attempt, entry
 end
 
-local done = {}  -- by ready stream: ids of entries
+local done, hooked = {}, false  -- by ready stream: ids of entries; whether a webhook has become due
 
 local function accept(at, step, rev, attempt, entry, about)  -- the id
   local id, data = ARGV[at + 1], ARGV[at + 3]
@@ -94,7 +97,8 @@ local function accept(at, step, rev, attempt, entry, about)  -- the id
     entry = redis.call('XADD', KEYS[tonumber(ARGV[at + step.r])], '*',
       'id', id, 'attempt', attempt + 1, 'work', work ~= '' and work or data)
   end
-  put(journal, id, rev + 1, step.to, attempt, entry, about, step.type, data)
+  local written = put(journal, id, rev + 1, step.to, attempt, entry, about, step.type, data)
+  if step.w and ARGV[at + step.w] ~= '' then redis.call('ZADD', KEYS[7], 0, written); hooked = true end
   if step.s then redis.call('XADD', KEYS[6], 'MAXLEN', '~', 10000, '*', 'id', id, 'status', step.to, 'attempt', attempt) end
   return id
 end
@@ -151,7 +155,7 @@ local function skip(at, n)
   return at
 end
 
-local answers, key = {}, 7 + tonumber(ARGV[7])
+local answers, key = {}, 9 + tonumber(ARGV[7])
 while i <= #ARGV do
   local mode, fingerprint, memo, n = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 7])
   local about = {at = ARGV[i + 3], by = ARGV[i + 4], cause = ARGV[i + 5], trace = ARGV[i + 6]}
@@ -175,6 +179,7 @@ while i <= #ARGV do
   i = following or skip(i + 8, n)
 end
 write_heads(heads)
+if hooked then redis.call('XADD', KEYS[8], 'MAXLEN', 1, '*', 'due', 'webhooks') end
 for stream, entries in pairs(done) do
   local name = KEYS[tonumber(stream)]
   for n = 1, #entries, 1000 do

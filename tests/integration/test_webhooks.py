@@ -15,7 +15,7 @@ from duestream.resend import resend
 from duestream.settings import Settings
 from duestream.tasks import TaskExpiring
 from scheduler.due import DueSet
-from scheduler.webhooks import GROUP, Endpoint, Intake, endpoint_of
+from scheduler.webhooks import GROUP, Deliverer, Endpoint, Intake, endpoint_of
 from tests.core import AT, LATER, PAST, Core
 from tests.running import running, until
 from tests.stores import Store
@@ -68,7 +68,7 @@ class Sender:
         self.stop.set()  # nothing sleeps
         self.consumers = [self.consumer(keys.shard) for keys in core.shards]
         self.endpoints = [
-            (keys, Endpoint(core.server, keys, url, settings, http))
+            (keys, Endpoint(Deliverer(core.server, keys, "tasks", endpoint_of(url), settings, http), url))
             for keys in core.shards
             for url in settings.webhook_urls
         ]
