@@ -1,9 +1,9 @@
 """Send events to webhooks: signed by Standard Webhooks, tried again with growing pauses, put aside at last.
 
 Notices go to the endpoints that are configured: a consumer group notes each as due for each endpoint, in one step with
-its acknowledgement; every endpoint has its own due set, so that one that is down delays no other. The end of a job goes
-to the job's own webhook: it becomes due in the step that ends the job. A delivery that its sender did not live to settle
-is made again: receivers see the same `webhook-id` and can tell.
+its acknowledgement; every endpoint has its own due set, so that one that is down delays no other. The end of a job
+goes to the job's own webhook: it becomes due in the step that ends the job. A delivery that its sender did not live to
+settle is made again: receivers see the same `webhook-id` and can tell.
 """
 
 import asyncio
@@ -61,8 +61,10 @@ async def webhook_duties(
     async with httpx.AsyncClient(
         timeout=timeout, follow_redirects=False, limits=httpx.Limits(max_connections=None)
     ) as http:
+        owns: list[OwnWebhooks] = []
         for keys in map(Keys, range(settings.shards)):
             own = OwnWebhooks(Deliverer(server, keys, "jobs", OWN, settings, http))
+            owns.append(own)
             duties.append(
                 DueSet(server, keys, keys.due_webhooks(OWN), own.deliver, stop, lease_ms=lease, chunk=AT_ONCE)
             )
@@ -76,6 +78,8 @@ async def webhook_duties(
                 due = keys.due_webhooks(endpoint.name)
                 duties.append(DueSet(server, keys, due, endpoint.deliver, stop, lease_ms=lease, chunk=AT_ONCE))
         yield duties
+        for own in owns:
+            await own.ended()
 
 
 class Intake:
@@ -215,6 +219,11 @@ class OwnWebhooks:
             task = asyncio.create_task(self._send(taken, name, fields))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+
+    async def ended(self) -> None:
+        """Wait until what was begun has been sent, or was not taken in time."""
+        if self._sending:
+            await asyncio.wait(self._sending)
 
     async def _send(self, taken: Taken, name: str, fields: list[str]) -> None:
         try:
