@@ -11,8 +11,8 @@ from api.metrics import Metrics
 from api.problems import Problem
 from duestream.settings import Keyring
 
-OPEN = frozenset({"/v1/health", "/livez", "/readyz", "/openapi.json"})  # say nothing of anybody's data
-OPEN_BELOW = "/docs"
+OPEN = frozenset({"/", "/v1/health", "/livez", "/readyz", "/openapi.json", "/docs"})  # say nothing of anybody's data
+OPEN_BELOW = ("/docs/", "/page/")
 ANONYMOUS = "anonymous"
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
 
@@ -47,7 +47,7 @@ class Access:
 
 def is_open(path: str) -> bool:
     """Whether a path is answered to all."""
-    return path in OPEN or path == OPEN_BELOW or path.startswith(f"{OPEN_BELOW}/")
+    return path in OPEN or path.startswith(OPEN_BELOW)
 
 
 class Requests:

@@ -9,6 +9,7 @@ from api.docs import docs
 from api.hub import Hub
 from api.metrics import Metrics
 from api.origins import Origins
+from api.page import page
 from api.problems import Problem, on_crash, on_error, on_http_exception, on_problem
 from api.services import Services
 from api.table import table
@@ -45,7 +46,7 @@ def build(services: Services) -> Starlette:
     if not settings.keyring:
         guards.append(Middleware(Origins, settings=settings))
     app = Starlette(
-        routes=[*(resource.route() for resource in resources), *docs(resources)],
+        routes=[*page(), *(resource.route() for resource in resources), *docs(resources)],
         middleware=[
             Middleware(Requests, metrics=services.metrics),
             *guards,

@@ -39,7 +39,7 @@ def details(status: int, kind: str, detail: str, errors: list[FieldError]) -> Pr
 
 
 class Problem(Exception):
-    """Ends a request with problem details."""
+    """Ends a request with problem details; members: what else they hold."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Problem(Exception):
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -56,10 +57,12 @@ class Problem(Exception):
         self.detail = detail
         self.errors = list(errors)
         self.headers = headers
+        self.members = members or {}
 
     def response(self) -> Response:
         told = details(self.status, self.kind, self.detail, self.errors)
-        return Response(msgspec.json.encode(told), self.status, headers=dict(self.headers or {}), media_type=MEDIA_TYPE)
+        body = msgspec.json.encode({**msgspec.to_builtins(told), **self.members} if self.members else told)
+        return Response(body, self.status, headers=dict(self.headers or {}), media_type=MEDIA_TYPE)
 
 
 def invalid(field: str, message: str) -> Problem:

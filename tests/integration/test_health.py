@@ -53,7 +53,7 @@ async def test_health_is_a_word_or_json(valkey: Store, accept: str | None, kind:
 async def test_it_is_ready_when_all_is_there(service: Service) -> None:
     async def all_live() -> bool:
         processes = (await service.http.get("/readyz")).json()["processes"]
-        return bool(processes == {"api": 1, "projector": 1, "scheduler": 1})
+        return bool(processes == {"api": 1, "projector": 1, "runner": 1, "scheduler": 1})
 
     await until(all_live, "all processes are seen")
 

@@ -29,6 +29,7 @@ OPERATIONS = [
     for method, operation in item.items()
     if method != "parameters"
 ]
+IN_OTHER_WORDS = {("/readyz", "503"), ("/jobs", "400"), ("/job", "400"), ("/job/{id}", "404")}  # than problem details
 
 
 def schemas(node: Any) -> Iterator[dict[str, Any]]:
@@ -96,12 +97,12 @@ def test_every_operation_says_what_it_does_and_answers(path: str, method: str, o
     assert ("401" in operation["responses"]) == (operation.get("security") != []) == (not is_open(path))
     for status, answer in operation["responses"].items():
         assert answer["description"]
-        if int(status) >= 400 and path != "/readyz":
+        if int(status) >= 400 and (path, status) not in IN_OTHER_WORDS:
             schema = answer["content"]["application/problem+json"]["schema"]
             assert schema == {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
     for parameter in operation.get("parameters", []):
         assert parameter["description"], parameter["name"]
-    if method in ("post", "put", "patch"):
+    if "requestBody" in operation:
         assert {"400", "413", "415", "422"} <= operation["responses"].keys()
 
 
