@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from tests import stores
-from tests.core import Core, core_on
+from tests.core import Core, JobCore, core_on, job_core_on
 from tests.running import Service, running
 from tests.stores import Store
 
@@ -22,6 +22,20 @@ async def core(store: Store) -> AsyncIterator[Core]:
 async def fast(valkey: Store) -> AsyncIterator[Core]:
     """The parts on an empty Valkey, for what does not depend on the sort of store."""
     async with core_on(valkey) as core:
+        yield core
+
+
+@pytest.fixture
+async def job_core(store: Store) -> AsyncIterator[JobCore]:
+    """The parts for jobs on an empty store of each sort; no process runs."""
+    async with job_core_on(store) as core:
+        yield core
+
+
+@pytest.fixture
+async def fast_jobs(valkey: Store) -> AsyncIterator[JobCore]:
+    """The parts for jobs on an empty Valkey, for what does not depend on the sort of store."""
+    async with job_core_on(valkey) as core:
         yield core
 
 
