@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.effort import QUICK, Effort
 from benchmarks.load import LoadFailed
 from benchmarks.machine import describe
-from benchmarks.rows import batch, get, memory, notices, post, projection
+from benchmarks.rows import batch, get, jobs, memory, notices, post, projection
 from benchmarks.stage import StageFailed, stage
 from benchmarks.table import Row, markdown
 
@@ -21,6 +21,11 @@ BENCHMARKS: Mapping[str, Callable[[Effort], Awaitable[list[Row]]]] = {
     "projection": projection.measure,
     "notices": notices.measure,
     "memory": memory.measure,
+    "jobs-submit": jobs.measure_submitting,
+    "jobs-drain": jobs.measure_draining,
+    "jobs-sleep": jobs.measure_sleeping,
+    "jobs-timed": jobs.measure_timing,
+    "jobs-kill": jobs.measure_killing,
 }
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from duestream import embedded
 from duestream.group import PROJECTOR
-from duestream.keys import Keys
+from duestream.jobs import DEFAULT_QUEUE
+from duestream.journal import RUNNERS
+from duestream.keys import Keys, Kind
 from duestream.server import Server, connect
 from duestream.settings import Settings
 
@@ -70,6 +72,11 @@ class Process:
         writer.close()
         return True
 
+    async def kill(self) -> None:
+        """kill -9"""
+        self._process.kill()
+        await self._process.wait()
+
     async def stop(self) -> None:
         if self._process.returncode is None:
             self.resume()
@@ -105,6 +112,8 @@ class Stage:
             await process.listening()
         if name == "projector":
             await until(lambda: self._joined(process), "the projector joined", STARTING)
+        if name == "runner":
+            await until(lambda: self._listens(process), "the runner takes jobs", STARTING)
         return process
 
     async def contender(self, module: str) -> Process:
@@ -136,28 +145,37 @@ class Stage:
 
     async def _joined(self, process: Process) -> bool:
         process.check()
-        consumers = await self._info("CONSUMERS", PROJECTOR)
+        consumers = await self._info("tasks", "CONSUMERS", PROJECTOR)
         return any(f":{process.pid}:" in str(each["name"]) for each in consumers)
 
-    async def undone(self) -> int:
-        """Journal entries that the projectors have not applied."""
-        for group in await self._info("GROUPS"):
+    async def _listens(self, process: Process) -> bool:
+        process.check()
+        ready = self.keys.ready(DEFAULT_QUEUE)
+        if not await self.server.call("EXISTS", ready):
+            return False
+        consumers = await self.server.call("XINFO", "CONSUMERS", ready, RUNNERS)
+        return any(f":{process.pid}:" in str(each[1]) for each in consumers)
+
+    async def undone(self, kind: Kind = "tasks") -> int:
+        """Journal entries of a kind that the projectors have not applied."""
+        for group in await self._info(kind, "GROUPS"):
             if group["name"] == PROJECTOR:
                 lag = group["lag"]
                 if lag is None:
                     raise StageFailed("the store does not know the group's lag")
                 return int(lag) + int(group["pending"])
-        return int(await self.server.call("XLEN", self.keys.journal("tasks")))
+        return int(await self.server.call("XLEN", self.keys.journal(kind)))
 
-    async def drained(self) -> None:
-        """Wait until every entry is applied."""
-        await until(self._drained, "the projectors applied everything", DRAINING)
+    async def drained(self, kind: Kind = "tasks") -> None:
+        """Wait until every entry of a kind is applied."""
 
-    async def _drained(self) -> bool:
-        return await self.undone() == 0
+        async def none_left() -> bool:
+            return await self.undone(kind) == 0
 
-    async def _info(self, what: str, *names: str) -> list[dict[str, str | int]]:
-        journal = self.keys.journal("tasks")
+        await until(none_left, "the projectors applied everything", DRAINING)
+
+    async def _info(self, kind: Kind, what: str, *names: str) -> list[dict[str, str | int]]:
+        journal = self.keys.journal(kind)
         if not await self.server.call("EXISTS", journal):
             return []
         reply = await self.server.call("XINFO", what, journal, *names)
@@ -206,15 +224,21 @@ async def spawn(
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
-    """A new store with nothing in it."""
+async def stage(*, fsync: str = "", tcp: bool = False) -> AsyncIterator[Stage]:
+    """A new store with nothing in it, as `duestream up` has it.
+
+    fsync: `everysec`, as other systems recommend; tcp: reached by a port, as others reach theirs.
+    """
     async with AsyncExitStack() as exits:
         directory = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="duestream-benchmark-")))
         socket_path = embedded.socket_of(directory)
-        command = embedded.command(directory, socket_path, Settings().fsync)
+        command = embedded.command(directory, socket_path, fsync or Settings().fsync)
+        port = _free_port()
+        if tcp:
+            command += ["--port", str(port), "--bind", "127.0.0.1"]
         store = await spawn("valkey", command, directory / "valkey.log", env=embedded.environment())
         exits.push_async_callback(store.stop)
-        url = embedded.url_of(socket_path)
+        url = f"redis://127.0.0.1:{port}" if tcp else embedded.url_of(socket_path)
         await until(lambda: _is_there(socket_path), "the store listens", STARTING)
         server = await exits.enter_async_context(connect(url, patience=STARTING))
         processes = await exits.enter_async_context(AsyncExitStack())
