@@ -431,7 +431,7 @@ def _attempts(model: dict[str, str], status: str, state: JobState) -> list[Attem
         end_dt, outcome = "", ""
         if following[2:] == [_LOST]:
             end_dt, outcome = following[0], "lost"
-        elif status in OVER or following[0]:
+        elif status not in (RUNNING, CANCELING) or following[0]:
             ends = (at for name, at in model.items() if name[:1] == "c" and name[1:].isdigit() and at >= start_dt)
             end_dt, outcome = min(ends, default=state.update_dt), CANCELED
         attempts.append(Attempt(number, runner, start_dt, end_dt, outcome))
