@@ -7,7 +7,7 @@ import httpx
 from duestream.clock import now_ms
 from duestream.events import Event, Origin, Transition
 from duestream.instants import stamp_ms
-from duestream.jobs import CONTAINERS, DEFAULT_QUEUE, OVER, STEPS, JobStarted
+from duestream.jobs import CONTAINERS, DEFAULT_QUEUE, OVER, STEPS, JobStarted, JobTakenOver
 from duestream.journal import Command, Journal
 from duestream.keys import Keys, shard_of
 from tests.running import Service, until
@@ -61,20 +61,27 @@ class Hand:
 
     async def start(self, at: str) -> None:
         """Begin the first attempt of a job with a container."""
-        id = at[-32:]
-        head = await self._server.call("HGET", self.keys(at).heads("jobs"), id)
-        await self._append(Transition(JobStarted(attempt=1), id, attempt=1, entry=head.split(" ")[-1]))
+        await self._begin(at, JobStarted(attempt=1), 1)
+
+    async def take_over(self, at: str) -> None:
+        """Begin the second attempt of a job whose first one runs."""
+        await self._begin(at, JobTakenOver(attempt=2), 2)
+
+    async def _begin(self, at: str, event: Event, attempt: int) -> None:
+        head = await self._server.call("HGET", self.keys(at).heads("jobs"), at[-32:])
+        await self._append(Transition(event, at[-32:], attempt=attempt, entry=head.split(" ")[-1]))
 
     async def end(self, at: str, event: Event) -> None:
         """End its first attempt."""
         await self._append(Transition(event, at[-32:], attempt=1, queue=f"{DEFAULT_QUEUE}{CONTAINERS}"))
 
     async def put_out(self, at: str, *pieces: str, stream: str = "stdout", attempt: int = 1) -> None:
-        """Add to a job's log."""
-        args: list[str | int] = [1024 * 1024]
+        """Add to the log of a job whose attempt this is."""
+        keys, id = self.keys(at), at[-32:]
+        args: list[str | int] = [id, attempt, 1024 * 1024]
         for piece in pieces:
-            args += [attempt, stream, "2026-11-22T12:00:00.000000000Z", piece]
-        await self._server.run("write_log", [self.keys(at).log(at[-32:])], args)
+            args += [stream, "2026-11-22T12:00:00.000000000Z", piece]
+        assert await self._server.run("write_log", [keys.log(id), keys.heads("jobs")], args) == 0
 
     async def _append(self, transition: Transition) -> None:
         await self._journal.append(Command(Origin(stamp_ms(now_ms()), "hand"), [transition]))
