@@ -14,22 +14,25 @@ from duestream.settings import Keyring
 OPEN = frozenset({"/", "/v1/health", "/livez", "/readyz", "/openapi.json", "/docs"})  # say nothing of anybody's data
 OPEN_BELOW = ("/docs/", "/page/")
 ANONYMOUS = "anonymous"
+_BOARD = re.compile(r"/v1/queues/[^/]+")
+_VISITORS = re.compile(r"/v1/queues/[^/]+/(events|tokens(/.*)?)|/get-token|/post-token|/update|/start-delay")
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
 
 
 class Access:
     """Lets a request in where there are no keys, or where it has one; its owner is the `by` of what it causes."""
 
-    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, *, public_queues: bool = False) -> None:
         self._app = app
         self._keyring = keyring
+        self._public_queues = public_queues
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope["duestream.by"] = ANONYMOUS
             if self._keyring:
                 owner = self._owner(scope)
-                if owner is None and not is_open(scope["path"]):
+                if owner is None and not is_open(scope["path"]) and not self._is_visitors(scope):
                     problem = Problem(
                         401, "unauthorized", "expected Authorization: Bearer with an API key of this service",
                         headers={"www-authenticate": 'Bearer realm="duestream"'},
@@ -38,6 +41,13 @@ class Access:
                     return
                 scope["duestream.by"] = owner or ANONYMOUS
         await self._app(scope, receive, send)
+
+    def _is_visitors(self, scope: Scope) -> bool:
+        """Whether a request is one of those that queues' visitors need, where they need no key for it."""
+        if not self._public_queues:
+            return False
+        board = scope["method"] in ("GET", "HEAD") and _BOARD.fullmatch(scope["path"]) is not None
+        return board or _VISITORS.fullmatch(scope["path"]) is not None
 
     def _owner(self, scope: Scope) -> str | None:
         value = scope["duestream.headers"].get(b"authorization", b"")

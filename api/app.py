@@ -11,6 +11,7 @@ from api.metrics import Metrics
 from api.origins import Origins
 from api.page import page
 from api.problems import Problem, on_crash, on_error, on_http_exception, on_problem
+from api.refusals import on_refused
 from api.services import Services
 from api.table import table
 from duestream import jobs
@@ -22,6 +23,8 @@ from duestream.reading import Tasks
 from duestream.server import Server
 from duestream.settings import Settings
 from duestream.tasks import STEPS
+from duestream.turn_reading import Turns
+from duestream.turns import Desk, TurnRefused
 
 
 def services_of(settings: Settings, server: Server, name: str) -> Services:
@@ -33,6 +36,8 @@ def services_of(settings: Settings, server: Server, name: str) -> Services:
         tasks=Tasks(server, shards=settings.shards),
         job_journal=Journal(server, "jobs", jobs.STEPS, shards=settings.shards, process=name, over=jobs.OVER),
         jobs=Jobs(server, shards=settings.shards),
+        desk=Desk(server, process=name, ban=settings.ban, takes_per_minute=settings.takes_per_minute),
+        turns=Turns(server),
         hub=Hub(server, map(Keys, range(settings.shards))),
         metrics=Metrics(),
     )
@@ -42,7 +47,7 @@ def build(services: Services) -> Starlette:
     """The application."""
     resources = table(services)
     settings = services.settings
-    guards = [Middleware(Access, keyring=settings.keyring)]
+    guards = [Middleware(Access, keyring=settings.keyring, public_queues=settings.public_queues)]
     if not settings.keyring:
         guards.append(Middleware(Origins, settings=settings))
     app = Starlette(
@@ -53,6 +58,7 @@ def build(services: Services) -> Starlette:
         ],
         exception_handlers={
             Problem: on_problem,
+            TurnRefused: on_refused,
             DuestreamError: on_error,
             HTTPException: on_http_exception,
             Exception: on_crash(debug=settings.debug),

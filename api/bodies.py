@@ -26,15 +26,23 @@ class Body(Generic[Item]):
     """Decodes bodies of one type, and where a client may send many: arrays and NDJSON of it, up to `most`.
 
     form: whether a form will do, told by the fields of it that are times: their offset's plus sign is often not quoted.
+    optional: whether no body at all is as good as one that says nothing.
     """
 
     def __init__(
-        self, type: type[Item], *, most: int = 1, form: Collection[str] | None = None, example: object = None
+        self,
+        type: type[Item],
+        *,
+        most: int = 1,
+        form: Collection[str] | None = None,
+        example: object = None,
+        optional: bool = False,
     ) -> None:
         self.type = type
         self.most = most
         self.form = form
         self.example = example
+        self.optional = optional
         self._one: msgspec.json.Decoder[Item] = msgspec.json.Decoder(type)
         self._many: msgspec.json.Decoder[list[Item]] = msgspec.json.Decoder(list[type])  # type: ignore[valid-type]
         self._fields = type.__struct_encode_fields__
@@ -52,6 +60,8 @@ class Body(Generic[Item]):
 
     async def read(self, request: Request, limit: int) -> Item | list[Item]:
         """What the body holds: one object, or a list where it is an array or NDJSON. Raises Problem."""
+        if self.optional and _is_empty(request):
+            return self.type()
         kind = (header(request, b"content-type") or JSON).partition(";")[0].strip().lower()
         if kind != JSON and kind not in self.media_types and not (self.most > 1 and kind in NDJSON):
             raise Problem(
@@ -94,6 +104,11 @@ class Body(Generic[Item]):
             return msgspec.convert(given, self.type)
         except msgspec.ValidationError as error:
             raise from_validation(error, self._fields) from None
+
+
+def _is_empty(request: Request) -> bool:
+    """Whether a request has no body."""
+    return header(request, b"content-length") in (None, "0") and header(request, b"transfer-encoding") is None
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:

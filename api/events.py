@@ -16,7 +16,7 @@ from api.hub import Dropped, Hub, Listener, Position
 from api.problems import invalid
 from api.query import Query
 from api.services import Services
-from duestream import jobs, tasks
+from duestream import jobs, queues, tasks
 from duestream.errors import Unavailable
 from duestream.tasks import TasksCleared
 
@@ -25,7 +25,7 @@ log = logging.getLogger("duestream.events")
 HEARTBEAT = 15.0  # seconds
 SEND_TIMEOUT = 30.0  # seconds that one write to a client may take
 RETRY_MS = 1000
-TYPES = sorted({*(event.type for event in (*tasks.STEPS, *jobs.STEPS)), TasksCleared.type})
+TYPES = sorted({*(event.type for event in (*tasks.STEPS, *jobs.STEPS, *queues.TYPES)), TasksCleared.type})
 _ENTRY = re.compile(r"^\d{1,15}(-\d{1,15})?$")
 
 

@@ -83,7 +83,7 @@ class HealthRoutes:
                 ready = await self._ready()
         except TimeoutError:
             raise Unavailable("Redis did not answer in time") from None
-        tallies = [services.task_journal.tally, services.job_journal.tally]
+        tallies = [services.task_journal.tally, services.job_journal.tally, services.desk.tally]
         page = services.metrics.page(tallies, behind, notices, jobs, ready)
         return Response(page, headers={"content-type": CONTENT_TYPE_LATEST})
 

@@ -15,7 +15,7 @@ once, whatever comes in between:
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 import msgspec
 
@@ -51,9 +51,10 @@ class Dropped(Exception):
 
 
 class Listener:
-    """One who listens. Once it is live, what it has not taken yet waits in its queue; None ends it."""
+    """One who listens to what it wants. Once it is live, what it has not taken yet waits in its queue; None ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, wants: Callable[[Told], bool]) -> None:
+        self.wants = wants
         self.position: Position = {}
         self.queue: asyncio.Queue[Told | None] = asyncio.Queue(BACKLOG)
         self.live = False
@@ -91,11 +92,14 @@ class Hub:
         """The streams that are followed."""
         return [(keys.shard, kind) for keys in self._shards for kind in KINDS]
 
-    async def join(self, since: Position | None) -> Listener:
-        """A new listener, to everything after a position (None: from now on). Raises Unavailable."""
+    async def join(self, since: Position | None, wants: Callable[[Told], bool] = lambda _: True) -> Listener:
+        """A new listener, to everything after a position (None, and streams that it leaves out: from now on).
+
+        Raises Unavailable.
+        """
         if self._closed:
             raise Unavailable("this process is stopping")
-        listener = Listener()
+        listener = Listener(wants)
         self._listeners.add(listener)
         try:
             ends = await self._ends()
@@ -106,7 +110,7 @@ class Hub:
             self.leave(listener)
             raise Unavailable("this process is stopping")
         listener.position = {
-            source: end if since is None or _before(end, since[source]) else since[source]
+            source: end if since is None or _before(end, since.get(source, end)) else since.get(source, end)
             for source, end in ends.items()
         }
         for keys in self._shards:
@@ -123,7 +127,7 @@ class Hub:
 
     async def told(self, listener: Listener) -> AsyncGenerator[Told, None]:
         """Every entry after the listener's position, each once, until `close`. Raises Dropped, Unavailable."""
-        async for told in self._catch_up(listener.position):
+        async for told in self._catch_up(listener):
             yield told
         listener.live = True  # nothing was awaited since its position was found to be the readers' own
         while not self._closed:
@@ -145,8 +149,9 @@ class Hub:
         for reader in self._readers.values():
             reader.cancel()
 
-    async def _catch_up(self, position: Position) -> AsyncGenerator[Told, None]:
-        """Bring a position up to the readers', telling what lies between."""
+    async def _catch_up(self, listener: Listener) -> AsyncGenerator[Told, None]:
+        """Bring a listener's position up to the readers', telling what lies between."""
+        position = listener.position
         behind = True
         while behind and not self._closed:
             behind = False
@@ -164,7 +169,7 @@ class Hub:
                             position[source] = target
                         for raw in batch:
                             position[source] = raw[0]
-                            if told := _told(source, raw):
+                            if (told := _told(source, raw)) and listener.wants(told):
                                 yield told
 
     async def _ends(self) -> Position:
@@ -200,7 +205,7 @@ class Hub:
             self._position[source] = raw[0]
             if told := _told(source, raw):
                 for listener in self._listeners:
-                    if listener.live:
+                    if listener.live and listener.wants(told):
                         listener.tell(told)
 
 

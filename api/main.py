@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Generator
+from functools import partial
 
 import uvicorn
 
 from api.app import build, services_of
-from duestream.lifecycle import BACKLOG, bind, process_name, serving
+from duestream.lifecycle import AWAY_AT_START, BACKLOG, bind, process_name, serving
 from duestream.settings import Settings, check_access
+from duestream.turns import open_first_queue
 
 log = logging.getLogger("duestream.api")
 
@@ -30,6 +32,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         sockets = [stack.enter_context(each) for each in bind(settings.host, settings.port)]
         server = await stack.enter_async_context(serving(settings, name, stop))
         services = services_of(settings, server, name)
+        await server.patiently(partial(open_first_queue, services.desk, "api"), AWAY_AT_START)
         config = uvicorn.Config(
             build(services),
             host=settings.host,

@@ -20,6 +20,8 @@ TAGS = {
     "tasks": "Tasks with expiry notices.",
     "jobs": "Containers and handlers, run now or at a time.",
     "timed jobs": "Containers at a time, in the words of the scheduler that this grew from.",
+    "turns": "Visitors take tokens, wait, are called and served.",
+    "seed turns": "Turns, on the paths of the queue that this grew from.",
     "events": "What happens, as it happens.",
     "health": "For whoever watches over the service.",
 }
@@ -29,10 +31,12 @@ PROBLEMS = {  # an example of each
     403: ("wrong-origin", "Origin: a page of 'https://elsewhere.example' needs an API key", ""),
     404: ("not-found", "there is no task 7", ""),
     409: ("conflict", "task 7 is being changed too often", ""),
+    410: ("over", "this token was called and not claimed in time; take another one", ""),
     412: ("precondition-failed", 'If-Match names another revision; it is at "3" now', ""),
     413: ("too-large", "expected a body of at most 16,777,216 bytes", ""),
     415: ("unsupported-media-type", "expected application/json, got text/plain", ""),
     422: ("invalid", "titel: unknown field; did you mean title?", "titel"),
+    429: ("too-often", "too many requests from this address", ""),
     503: ("unavailable", "the store cannot be reached", ""),
 }
 ID = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID, "examples": [7]}
@@ -105,7 +109,8 @@ def _operation(
     if operation.parameters:
         described["parameters"] = [_parameter(each) for each in operation.parameters]
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _content(operation.body, refs, components)}
+        content = _content(operation.body, refs, components)
+        described["requestBody"] = {"required": not operation.body.optional, "content": content}
     return described
 
 

@@ -10,6 +10,8 @@ from duestream.keys import Keys
 from duestream.reading import Tasks
 from duestream.server import Server
 from duestream.settings import Settings
+from duestream.turn_reading import Turns
+from duestream.turns import Desk
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -21,6 +23,8 @@ class Services(msgspec.Struct, frozen=True):
     tasks: Tasks
     job_journal: Journal
     jobs: Jobs
+    desk: Desk
+    turns: Turns
     hub: Hub
     metrics: Metrics
 

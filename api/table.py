@@ -1,5 +1,7 @@
 """Everything that this API answers: the table from which routes and documentation are made."""
 
+from api.addresses import Visitors
+from api.bans import BanRoutes
 from api.entries import JournalEvent
 from api.events import TYPES, EventRoutes
 from api.health import Health, HealthRoutes, Readiness
@@ -9,8 +11,12 @@ from api.job_submissions import Submissions
 from api.job_table import jobs, timed_jobs
 from api.jobs import JobRoutes
 from api.parameters import BODY_PROBLEMS, CURSOR, IF_MATCH, IF_NONE_MATCH, ONCE, READ_CONSISTENCY, TEXT, WHEN
+from api.pictures import Pictures
+from api.queue_table import bans, queues, seed_turns
+from api.queues import QueueRoutes
 from api.resources import Answer, Operation, Parameter, Resource
 from api.seed_jobs import SeedJobRoutes
+from api.seed_turns import SeedTurnRoutes
 from api.services import Services
 from api.task_lists import MOST_SKIPPED, PAGE
 from api.task_types import MOST, TaskHistory, TaskList, TasksDeleted, TaskUpdates, TaskView
@@ -21,10 +27,15 @@ def table(services: Services) -> list[Resource]:
     """The resources, with handlers that use these services."""
     submissions = Submissions(services.job_journal)
     cancels = Cancels(services.job_journal, services.jobs, keep=services.settings.keep)
+    visitors = Visitors(services.settings.proxies)
+    turns = QueueRoutes(services, visitors, Pictures(services.settings))
     return [
         *_tasks(TaskRoutes(services)),
         *jobs(JobRoutes(services, submissions, cancels), LogRoutes(services)),
         *timed_jobs(SeedJobRoutes(services, submissions, cancels)),
+        *queues(turns),
+        *bans(BanRoutes(services)),
+        *seed_turns(SeedTurnRoutes(services, visitors, turns)),
         *_events(EventRoutes(services)),
         *_health(HealthRoutes(services)),
     ]

@@ -1,12 +1,13 @@
 """Bringing read models up to a batch of entries: pure functions say what changes, one script applies and acks."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 import msgspec
 
-from duestream import jobs, tasks
+from duestream import jobs, queues, tasks
 from duestream.changes import Change, Cleared, fold
 from duestream.events import Entry, Unreadable, entry_of
 from duestream.group import PROJECTOR, Raw
@@ -15,6 +16,7 @@ from duestream.server import Server
 
 log = logging.getLogger("duestream.applying")
 
+LARGEST = 500  # entities in one script call: some ms
 TOMBSTONE_MS = 3600 * 1000
 MOST_DEAD = 1000  # names and values of a dead entry that are kept with its reason; the journal has it whole
 
@@ -47,7 +49,15 @@ JOBS = Projected(
     places=lambda _: jobs.STATUSES,
     place_field="status",
 )
-PROJECTED: tuple[Projected, ...] = (TASKS, JOBS)
+TOKENS = Projected(
+    kind="tokens",
+    project=queues.project,
+    model=Keys.turn,
+    due=Keys.due_tokens,
+    places=queues.places,
+    place_field="place",
+)
+PROJECTED: tuple[Projected, ...] = (TASKS, JOBS, TOKENS)
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -74,6 +84,19 @@ def understand(projected: Projected, batch: Sequence[Raw]) -> Read:
         else:
             changes.append(change)
     return Read(fold(changes), cleared, dead)
+
+
+async def apply_all(server: Server, keys: Keys, projected: Projected, batch: Sequence[Raw]) -> None:
+    """Apply a batch of any size, by script calls of LARGEST entities each, every entity's entries in one of them."""
+    if len(batch) <= LARGEST:
+        await apply(server, keys, projected, batch)
+        return
+    by_entity: dict[str, list[Raw]] = {}
+    for raw in batch:
+        by_entity.setdefault(raw[1][3] if len(raw[1]) > 3 else "", []).append(raw)
+    entities = list(by_entity.values())
+    parts = (chain.from_iterable(entities[start : start + LARGEST]) for start in range(0, len(entities), LARGEST))
+    await asyncio.gather(*(apply(server, keys, projected, list(part)) for part in parts))
 
 
 Template = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # names of facts, of state, of what has none

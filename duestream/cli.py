@@ -12,10 +12,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from duestream import __version__, health, tail, up
+from duestream import __version__, health, lifecycle, tail, up
+from duestream.addresses import canonical
 from duestream.applying import PROJECTED
 from duestream.embedded import socket_of, url_of
 from duestream.errors import Misuse
+from duestream.events import Origin
 from duestream.keys import Keys
 from duestream.lifecycle import unless_stopped
 from duestream.options import (
@@ -36,6 +38,7 @@ from duestream.rebuilding import rebuild
 from duestream.resend import resend
 from duestream.server import Server, agree_on_shards, connect
 from duestream.settings import Settings
+from duestream.turns import Desk
 from duestream.verifying import Report, Verification
 
 app = typer.Typer(
@@ -58,6 +61,7 @@ Containers = Annotated[
 Queues = Annotated[
     str | None, typer.Option(help="Which it serves, separated by commas. [default: default]", show_default=False)
 ]
+Address = Annotated[str, typer.Argument(help="The address as `GET /v1/bans` shows it.")]
 Since = Annotated[str, typer.Option(help="Begin after this entry id; 0 is the first, $ is from now on.")]
 
 
@@ -195,6 +199,30 @@ def resend_command(config: Config = None, redis_url: RedisUrl = None, data_dir: 
 
     _work("sending again", settings, run)
     typer.echo(f"{sent:,} deliveries are due again")
+
+
+@app.command("unban")
+def unban_command(
+    address: Address, config: Config = None, redis_url: RedisUrl = None, data_dir: DataDir = None
+) -> None:
+    """Let a banned address into the queues again. Status 1 if it is not banned."""
+    settings = _local(settings_from(config, redis_url=redis_url, data_dir=data_dir))
+    was_banned = False
+    try:
+        known = canonical(address)
+    except ValueError:
+        known = address
+
+    async def run(each: Settings, _: asyncio.Event) -> None:
+        nonlocal was_banned
+        async with _reached(each) as server:
+            desk = Desk(server, process=lifecycle.process_name("cli"))
+            origin = Origin(at="", by="cli", cause="unban")
+            was_banned = await desk.unban(known, origin)
+
+    start(settings, run)
+    typer.echo(f"{address} is let in again" if was_banned else f"{address} is not banned")
+    raise typer.Exit(0 if was_banned else 1)
 
 
 @app.command("health")

@@ -2,12 +2,14 @@
 
 from typing import Literal
 
-Kind = Literal["tasks", "jobs"]
-KINDS: tuple[Kind, ...] = ("tasks", "jobs")
+Kind = Literal["tasks", "jobs", "tokens"]
+KINDS: tuple[Kind, ...] = ("tasks", "jobs", "tokens")
 
 
 def shard_of(kind: Kind, id: str, shards: int) -> int:
-    """The shard in which an entity lives: tasks are numbered so, jobs end in 32 bits of chance."""
+    """The shard in which an entity lives: tasks are numbered so, jobs end in 32 bits of chance, turns have one."""
+    if kind == "tokens":
+        return 0
     return (int(id) if kind == "tasks" else int(id[-8:], 16)) % shards
 
 
@@ -49,6 +51,32 @@ class Keys:
     def batch(self, batch: str) -> str:  # HASH: a batch too large for one script call, and how far it has come
         return f"{self._tag}:batch:{batch}"
 
+    # --- queues, which only `turn` changes ---
+
+    def queue(self, queue: str) -> str:
+        # HASH: rev, data (its settings), claim_ms, serve_ms, counters, codes, most, ban_ms; last (number given), made
+        # (labels made), turns (ms of the last ones)
+        return f"{self._tag}:queue:{queue}"
+
+    def line(self, queue: str) -> str:  # ZSET: label that waits -> its token's number
+        return f"{self._tag}:line:{queue}"
+
+    def records(self, queue: str) -> str:
+        # HASH: label -> "<number> <revision> <status> <taken> <called> <deadline> <code>" of its last token (ms)
+        return f"{self._tag}:records:{queue}"
+
+    def free(self, queue: str) -> str:  # ZSET: label that is free -> its place in the order of labels
+        return f"{self._tag}:free:{queue}"
+
+    def out(self, queue: str) -> str:  # ZSET: label that is called or served -> ms of its deadline
+        return f"{self._tag}:out:{queue}"
+
+    def bans(self) -> str:  # HASH: address -> "<ms of the end, 0: none> <number> <reason>"
+        return f"{self._tag}:bans"
+
+    def takes(self) -> str:  # ZSET: address -> ms until which its takings are paid for, at so many a minute
+        return f"{self._tag}:takes"
+
     # --- read models ---
 
     def task(self, task: str) -> str:  # HASH: one task, its revision, and the stream id of each of its events
@@ -57,9 +85,13 @@ class Keys:
     def job(self, job: str) -> str:  # HASH: one job, its revision, attempts, and the stream id of each of its events
         return f"{self._tag}:job:{job}"
 
+    def turn(self, id: str) -> str:  # HASH: one token, queue or ban, its revision, and the stream id of each event
+        return f"{self._tag}:turn:{id}"
+
     def listed(self, kind: Kind, place: str = "list") -> str:
         # ZSET: entity id -> its number, in the order that lists show; of jobs one for each status, 0 for a number,
-        # since their ids sort by the time at which they were made
+        # since their ids sort by the time at which they were made; of turns "queues", "bans", and "<queue>:<status>"
+        # for the tokens, the deadline for a number of those who are called or served
         return f"{self._tag}:{kind}:{place}"
 
     def log(self, job: str) -> str:  # STREAM: what a job's containers put out: attempt, stream, stamp, text
@@ -75,6 +107,9 @@ class Keys:
 
     def due_jobs(self) -> str:  # ZSET: job id -> when to queue it, to give it up, or to forget it
         return f"{self._tag}:due:jobs"
+
+    def due_tokens(self) -> str:  # ZSET: token -> when it lapses or has been served; ban -> its end
+        return f"{self._tag}:due:tokens"
 
     def due_batches(self) -> str:  # ZSET: batch id -> when its maker must be taken for dead
         return f"{self._tag}:due:batches"

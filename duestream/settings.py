@@ -17,7 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from duestream import instants
+from duestream.addresses import Network, networks
 from duestream.errors import Misuse
+from duestream.queues import ban_ms
 
 PREFIX = "DUESTREAM_"
 SPANS = (
@@ -49,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_timeout: str = "10s"
     pictures: str = ""  # where visitors' pictures are from: a folder, an image API's URL; "": kittens, drawn by us
     picture_timeout: str = "3s"  # how long an image API may take; then a kitten is drawn
+    takes_per_minute: int = 120  # tokens that one address may take; 0: any number
+    ban: str = "forever"  # of who claims a token that was never given: forever, none, or a span
+    trusted_proxies: str = ""  # addresses and networks whose X-Forwarded-For counts, separated by commas
+    public_queues: bool = False  # visitors need no API key to take turns
     handlers: str = ""  # modules with handlers of payload jobs, separated by commas, as my_app.jobs
     concurrency: int = 1000  # handlers that one runner runs at once
     threads: int = 32  # of them those that are plain functions
@@ -106,6 +112,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def pictures_url(self) -> str:
         """An image API's URL; "": pictures are from elsewhere."""
         return self.pictures if "://" in self.pictures else ""
+
+    @property
+    def proxies(self) -> list[Network]:
+        """Whose X-Forwarded-For counts."""
+        return networks(self.trusted_proxies)
 
     @property
     def keyring(self) -> "Keyring":
@@ -194,6 +205,7 @@ def _check(settings: Settings) -> None:
         ("port", 0, 65535),
         ("body_limit", 1024, 2**31),
         ("webhook_attempts", 1, 100),
+        ("takes_per_minute", 0, 10_000_000),
         ("concurrency", 0, 100_000),
         ("threads", 1, 1000),
         ("containers", 0, 1000),
@@ -206,6 +218,7 @@ def _check(settings: Settings) -> None:
         raise Misuse(f"DUESTREAM_FSYNC: expected always or everysec, got {settings.fsync!r}")
     _check_webhooks(settings)
     _check_pictures(settings)
+    _check_queues(settings)
     settings.keyring  # noqa: B018
 
 
@@ -224,6 +237,17 @@ def _check_pictures(settings: Settings) -> None:
         )
     if not instants.span(settings.picture_timeout):
         raise Misuse("DUESTREAM_PICTURE_TIMEOUT: expected more than no time at all")
+
+
+def _check_queues(settings: Settings) -> None:
+    try:
+        ban_ms(settings.ban)
+    except Misuse as error:
+        raise Misuse(f"DUESTREAM_BAN: {error}") from None
+    try:
+        settings.proxies  # noqa: B018
+    except ValueError as error:
+        raise Misuse(f"DUESTREAM_TRUSTED_PROXIES: expected addresses or networks: {error}") from None
 
 
 def _check_webhooks(settings: Settings) -> None:

@@ -1,36 +1,9 @@
 -- horizon: whether a consumer group has finished every entry up to one.
+-- uses: _horizon
 --
 -- KEYS[1] STREAM the journal
 -- ARGV[1] consumer group   ARGV[2] entry id, or "" for the last entry that there is
 --
--- Returns {entry id, 1 if all up to it is finished else 0}. Finished is what was delivered and acknowledged:
--- with many consumers that is everything below the lowest pending entry. Writes nothing.
+-- Returns {entry id, 1 if all up to it is finished else 0}. Writes nothing.
 
-local function pair(id)
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  return tonumber(ms), tonumber(seq)
-end
-local function after(a, b)  -- a > b
-  local ams, aseq = pair(a)
-  local bms, bseq = pair(b)
-  return ams > bms or (ams == bms and aseq > bseq)
-end
-
-local wanted = ARGV[2]
-if wanted == '' then
-  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-  if #last == 0 then return {'0-0', 1} end
-  wanted = last[1][1]
-end
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local info = {}
-  for i = 1, #group, 2 do info[group[i]] = group[i + 1] end
-  if info['name'] == ARGV[1] then
-    if after(wanted, info['last-delivered-id']) then return {wanted, 0} end
-    if info['pending'] == 0 then return {wanted, 1} end
-    local lowest = redis.call('XPENDING', KEYS[1], ARGV[1])[2]
-    if lowest and not after(lowest, wanted) then return {wanted, 0} end
-    return {wanted, 1}
-  end
-end
-return {wanted, 0}
+return horizon(KEYS[1], ARGV[1], ARGV[2])
