@@ -2,13 +2,13 @@
 
 import asyncio
 
-from duestream.applying import Projected, apply
+from duestream.applying import Projected, apply_all
 from duestream.group import Consumer, Raw
 from duestream.keys import Keys
 from duestream.lifecycle import unless_stopped
 from duestream.server import LONGEST_BLOCK
 
-BATCH = 1000  # entries: one script call of some ms, or less where several are of one entity
+BATCH = 2000  # entries: several of one entity are one write
 
 
 class Projection:
@@ -39,7 +39,7 @@ class Projection:
             await self._apply(batch)
 
     async def _apply(self, batch: list[Raw]) -> None:
-        await apply(self._consumer.server, self._keys, self._projected, batch)
+        await apply_all(self._consumer.server, self._keys, self._projected, batch)
 
     def _read(self) -> "asyncio.Task[list[Raw]]":
         if self._reading is None:

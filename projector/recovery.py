@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from duestream.applying import Projected, apply
+from duestream.applying import Projected, apply_all
 from duestream.group import Consumer
 from duestream.keys import Keys
 from duestream.lifecycle import wait
@@ -27,6 +27,6 @@ class Recovery:
     async def once(self) -> None:
         while batch := await self._consumer.claim(idle_ms=IDLE_MS, count=BATCH):
             log.info("took over entries", extra={"entries": len(batch), "first": batch[0][0]})
-            await apply(self._consumer.server, self._keys, self._projected, batch)
+            await apply_all(self._consumer.server, self._keys, self._projected, batch)
         await self._consumer.forget_idle(idle_ms=FORGET_MS)
         await wait(self._stop, IDLE_MS / 2000)
