@@ -19,6 +19,7 @@ from duestream.settings import QUEUE, Settings
 LONGEST = timedelta(days=3650)  # of timeouts and pauses
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _MEMORY = re.compile(r"([0-9]{1,15})([bkmgt]?)", re.IGNORECASE)
+_NO_OPTIONS = (None,) * len(CONTAINER_OPTIONS)
 _DEFAULT = JobSpec()  # what equals its own values to the object is left out of events
 
 
@@ -148,9 +149,10 @@ class Specs:
 def _payload(new: NewJob) -> Raw:
     if new.handler is None:
         raise Unfit("handler", "expected either a handler or an image, got neither")
-    for name in CONTAINER_OPTIONS:
-        if getattr(new, name) is not None:
-            raise Unfit(name, "is an option of containers; this job has a handler")
+    options = (new.command, new.env, new.workdir, new.user, new.memory, new.cpus, new.network, new.pull)
+    if options != _NO_OPTIONS:
+        name = next(name for name, option in zip(CONTAINER_OPTIONS, options, strict=True) if option is not None)
+        raise Unfit(name, "is an option of containers; this job has a handler")
     if not isinstance(new.payload, Raw):
         return _DEFAULT.payload
     if len(new.payload) > LARGEST_PAYLOAD:

@@ -9,11 +9,11 @@ import msgspec
 from api.problems import FieldError, Problem
 from duestream.batches import create_many
 from duestream.clock import now_ms
-from duestream.errors import InFlight, Refused
+from duestream.errors import InFlight, KeyReused, Refused
 from duestream.events import Origin, Transition
 from duestream.ids import Ids, low_for, sequence
 from duestream.jobs import JobScheduled, JobSubmitted, ready_queue
-from duestream.journal import Accepted, Command, Journal, Once
+from duestream.journal import ONCE_MS, PATIENCE, Accepted, Command, Journal, Once
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -29,19 +29,27 @@ class Submissions:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._shards = len(journal.shards)
         self._ids = Ids()
         self._in_flight: set[str] = set()
 
     async def submit(self, source: Origin, events: Sequence[JobSubmitted | JobScheduled], once: Once | None) -> Taken:
         """Take jobs in; with a unique key only one by itself. Raises Problem 409 where the key's holder lives."""
         unique = events[0].unique if len(events) == 1 else ""
-        ids = self._ids.make(now_ms(), len(events), low=self._low(unique, once))
+        shard = self._shard(unique, once)
+        low = None if shard is None else low_for(shard, self._shards, int.from_bytes(os.urandom(4), "big"))
+        ids = self._ids.make(now_ms(), len(events), low=low)
         transitions = [
             Transition(event, id, 0, 0, unique, ready_queue(event)) for event, id in zip(events, ids, strict=True)
         ]
+        elsewhere = once is not None and shard != self._journal.shard_for(once)
+        if once is not None and elsewhere:
+            await self._note(once)
         try:
             accepted = await self._once(Command(source, transitions, once, memo=f"{source.at} {ids[0]}"))
         except Refused as refusal:
+            if once is not None and elsewhere:
+                await self._journal.server.call("DEL", self._home(once))
             if not refusal.holder:
                 raise
             raise taken(unique, refusal.holder) from None
@@ -60,16 +68,26 @@ class Submissions:
         finally:
             self._in_flight.discard(key)
 
-    def _low(self, unique: str, once: Once | None) -> int | None:
-        """The end of ids, so that those who must meet do so in one shard; None: it does not matter."""
-        shards = len(self._journal.shards)
+    async def _note(self, once: Once) -> None:
+        """Where an idempotency key is looked for, say that it was used, since its unique key leads elsewhere.
+
+        Raises KeyReused where it came with another payload.
+        """
+        server, home = self._journal.server, self._home(once)
+        note = msgspec.json.encode([once.fingerprint, "elsewhere"])
+        await server.call("SET", home, note, "NX", "PX", ONCE_MS, patience=PATIENCE)
+        known = await server.call("GET", home, patience=PATIENCE)
+        if known is not None and msgspec.json.decode(known)[0] != once.fingerprint:
+            raise KeyReused
+
+    def _home(self, once: Once) -> str:
+        return self._journal.shards[self._journal.shard_for(once)].once(once.digest)
+
+    def _shard(self, unique: str, once: Once | None) -> int | None:
+        """Where jobs go, so that those who must meet do so in one shard; None: it does not matter."""
         if unique:
-            shard = int(hashlib.sha256(unique.encode()).hexdigest()[:8], 16) % shards
-        elif once is not None:
-            shard = self._journal.shard_for(once)
-        else:
-            return None
-        return low_for(shard, shards, int.from_bytes(os.urandom(4), "big"))
+            return int(hashlib.sha256(unique.encode()).hexdigest()[:8], 16) % self._shards
+        return None if once is None else self._journal.shard_for(once)
 
 
 def taken(unique: str, holder: str) -> Problem:

@@ -4,8 +4,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import api.health
-from duestream import __version__
+from duestream import __version__, keys
 from duestream.keys import Keys
+from duestream.lifecycle import living
 from tests.running import Service, running, until
 from tests.stores import Store
 
@@ -63,6 +64,23 @@ async def test_it_is_ready_when_all_is_there(service: Service) -> None:
     assert (answer.json()["status"], answer.json()["redis"]) == ("ready", "ok")
     assert answer.json()["projection_lag_seconds"] >= 0
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_it_tells_of_living_runners_that_have_no_engine(store: Store) -> None:
+    async with running(store, "api") as service:
+        names: list[str] = []
+
+        async def alive() -> bool:
+            names[:] = await living(service.server)
+            return bool(names)
+
+        await until(alive, "the process shows that it lives")
+        reasons = {names[0]: "no engine", "runner@elsewhere:1:abc": "has died since"}
+        await service.server.call("HSET", keys.engines(), *[part for each in reasons.items() for part in each])
+
+        answer = await service.http.get("/readyz")
+
+    assert (answer.status_code, answer.json()["engines"]) == (200, {names[0]: "no engine"})
 
 
 async def test_it_is_not_ready_while_projection_is_far_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

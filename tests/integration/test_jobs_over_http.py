@@ -159,16 +159,20 @@ async def test_of_the_living_jobs_one_has_a_unique_key(service: Service) -> None
     assert (again.status_code, after.json()["id"] in again.json()["detail"]) == (409, True)
 
 
-async def test_the_same_request_is_carried_out_once(service: Service) -> None:
+@pytest.mark.parametrize("key_text", ["k", "l", "m"])
+async def test_the_same_request_is_carried_out_once(service: Service, key_text: str) -> None:
     http = service.http
-    key = {"idempotency-key": "k"}
-    job = {**quick(), "delay": "1h"}
+    key = {"idempotency-key": key_text}
+    job = {**quick(), "delay": "1h", "unique": "one"}
 
     first = await http.post("/v1/jobs", json=job, headers=key)
     again = await http.post("/v1/jobs", json=job, headers=key)
-    other = await http.post("/v1/jobs", json=quick("other"), headers=key)
+    others = [
+        await http.post("/v1/jobs", json=other, headers=key)
+        for other in (quick("other"), {**job, "unique": "two"}, {**job, "unique": "three"})
+    ]
 
-    assert (first.status_code, again.status_code, other.status_code) == (202, 202, 422)
+    assert (first.status_code, again.status_code, *(other.status_code for other in others)) == (202, 202, *[422] * 3)
     assert again.json() == first.json()
     assert again.headers["location"] == first.headers["location"]
     assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
