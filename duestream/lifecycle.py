@@ -119,7 +119,7 @@ async def until_stopped(duties: list[Duty], stop: asyncio.Event, drain: float) -
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_forever(duty, stop)) for duty in duties]
         await stop.wait()
-        _, late = await asyncio.wait(tasks, timeout=drain)
+        late = (await asyncio.wait(tasks, timeout=drain))[1] if tasks else ()
         for task in late:
             log.warning("cut off while draining", extra={"task": task.get_name()})
             task.cancel()
