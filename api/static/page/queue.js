@@ -176,9 +176,12 @@ export class Queue {
     this.#waitingEvents = [];
     try {
       await this.#load();
-    } catch {
-      this.#waitingEvents?.forEach((event) => this.#apply(event));
+    } catch (error) {
+      const waiting = this.#waitingEvents ?? [];
       this.#waitingEvents = null;
+      if (!(error instanceof Refusal)) throw error;
+      waiting.forEach((event) => this.#apply(event));
+      if (!error.passing) this.#onRefused(error);
     }
   }
 
