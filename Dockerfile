@@ -16,6 +16,7 @@ COPY duestream duestream
 COPY api api
 COPY projector projector
 COPY scheduler scheduler
+COPY runner runner
 RUN /opt/duestream/bin/pip wheel -q --no-deps --wheel-dir /tmp . \
  && /opt/duestream/bin/pip install -q --no-deps /tmp/duestream-*.whl \
  && /opt/duestream/bin/pip uninstall -q -y pip

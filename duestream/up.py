@@ -150,7 +150,8 @@ async def _announce(settings: Settings, store: Store, children: Sequence[Child])
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     print(
         f"\n  Duestream is up.\n\n"
-        f"    API          {address}/v1/tasks\n"
+        f"    page         {address}/\n"
+        f"    API          {address}/v1/tasks, {address}/v1/jobs, {address}/v1/queues/cats\n"
         f"    docs         {address}/docs\n"
         f"    events       curl -N {address}/v1/events\n"
         f"    inside       {store.inside} XRANGE {shlex.quote(Keys(0).journal('tasks'))} - +\n"

@@ -51,7 +51,8 @@ def test_verify_says_how_much_it_looked_at_and_names_every_difference(valkey: St
         mended = run("verify", redis_url=valkey.url)
 
         assert "tampered" not in http(f"{url}/v1/tasks/2")["create_dt"]
-    assert (clean.returncode, clean.stdout) == (0, "3 entries, 3 entities: the read models equal the journal\n")
+    # three tasks, and the queue `cats`
+    assert (clean.returncode, clean.stdout) == (0, "4 entries, 4 entities: the read models equal the journal\n")
     assert wrong.returncode == 1
     difference, total = wrong.stdout.splitlines()
     assert difference.startswith("tasks 2 (shard 0): create_dt is 'tampered with', journal says '20")
@@ -96,7 +97,7 @@ def test_a_command_says_within_seconds_that_nothing_answers_and_never_the_passwo
 
 
 def test_a_process_that_waits_for_redis_says_so_and_stops_when_it_is_told_to(tmp_path: Path) -> None:
-    for role in ("api", "projector", "scheduler"):
+    for role in ("api", "projector", "scheduler", "runner"):
         with going(tmp_path, module=role, redis_url=NOWHERE, port=free_port()) as waiting:
             waiting.says("waiting for Redis")
 
@@ -108,13 +109,15 @@ def test_commands_name_what_they_do_and_modules_are_the_same_commands() -> None:
     overview = run("--help")
 
     assert overview.returncode == 0
-    for command in ("up", "api", "projector", "scheduler", "tail", "verify", "rebuild", "resend", "version"):
+    for command in ("up", "api", "projector", "scheduler", "runner", "tail", "verify", "rebuild", "resend", "version"):
         assert re.search(rf"^[│ ]*{command} ", overview.stdout, re.MULTILINE), command
-    for role in ("api", "projector"):
+    for role in ("api", "projector", "runner"):
         one, other = run(role, "--help"), run("--help", module=role)
         assert one.returncode == other.returncode == 0
         assert _options(one.stdout) == _options(other.stdout)
-        assert {"--host", "--port", "--config", "--debug", "--release"} <= _options(one.stdout)
+        assert {"--config", "--debug", "--release"} <= _options(one.stdout)
+    assert {"--host", "--port"} <= _options(run("api", "--help").stdout)
+    assert {"--concurrency", "--containers", "--queues"} <= _options(run("runner", "--help").stdout)
     assert run("version").stdout == f"{__version__}\n"
 
 
@@ -164,7 +167,7 @@ def test_another_number_of_shards_than_the_datas_is_refused_by_every_process(val
     with closing(Redis.from_url(valkey.url)) as client:
         client.hset("ds:{0}:meta", "shards", "4")
 
-    for command in ("api", "projector", "scheduler", "verify", "tail"):
+    for command in ("api", "projector", "scheduler", "runner", "verify", "tail"):
         refused = run(command, redis_url=valkey.url, port=free_port(), shards=2)
         assert refused.returncode == 2
         assert "DUESTREAM_SHARDS is 2, but this data was written with 4 shards" in refused.stderr

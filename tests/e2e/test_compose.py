@@ -21,7 +21,7 @@ def stack() -> Iterator[Stack]:
 def scaled(stack: Stack) -> Stack:
     """The same stack, grown while it runs."""
     stack.up(projector=3, api=2)
-    wanted = {"api": 2, "projector": 3, "scheduler": 1}
+    wanted = {"api": 2, "projector": 3, "runner": 1, "scheduler": 1}
     eventually(lambda: stack.living() == wanted, f"{wanted} live", compose.DEADLINE)
     return stack
 
@@ -29,8 +29,8 @@ def scaled(stack: Stack) -> Stack:
 def test_every_service_says_that_it_is_healthy(stack: Stack) -> None:
     services = [each["Config"]["Labels"]["com.docker.compose.service"] for each in stack.containers()]
 
-    assert sorted(services) == ["api", "projector", "redis", "scheduler"]
-    eventually(lambda: stack.health() == ["healthy"] * 4, "every container is healthy", compose.DEADLINE)
+    assert sorted(services) == ["api", "projector", "redis", "runner", "scheduler"]
+    eventually(lambda: stack.health() == ["healthy"] * 5, "every container is healthy", compose.DEADLINE)
 
 
 def test_only_the_api_can_be_reached_from_outside_and_only_from_this_machine(stack: Stack) -> None:

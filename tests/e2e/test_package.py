@@ -17,7 +17,7 @@ import pytest
 from tests.stores import eventually, free_port
 
 CHECKOUT = Path(__file__).parents[2]
-PACKAGES = ("duestream", "api", "projector", "scheduler")
+PACKAGES = ("duestream", "api", "projector", "scheduler", "runner")
 DEADLINE = 60.0
 
 
@@ -96,7 +96,9 @@ def test_an_installed_wheel_runs_away_from_the_checkout(installed: Path, tmp_pat
 
 
 def test_an_installed_wheel_imports_itself_and_not_the_checkout(installed: Path, tmp_path: Path) -> None:
-    script = "import duestream, api, projector, scheduler; print(duestream.__file__, api.__file__, projector.__file__)"
+    script = (
+        "import duestream, api, projector, scheduler, runner; print(duestream.__file__, api.__file__, runner.__file__)"
+    )
 
     files = _run(str(installed.parent / "python"), "-c", script, cwd=tmp_path).split()
 

@@ -33,7 +33,7 @@ def test_it_follows_what_happens_one_line_for_each_event(url: str, tail: Running
     tail.says('"title":"later"')
 
     assert tail.interrupt() == 0
-    lines = tail.said().splitlines()
+    lines = [line for line in tail.said().splitlines() if " task." in line]
     assert len(lines) == 3
     assert lines[0].split()[1:5] == ["task.created", "1", "rev", "1"]
 

@@ -68,7 +68,7 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 def child(running: Running, name: str) -> int:
-    """The process id of one of the four."""
+    """The process id of one of the five."""
     word = "valkey-server" if name == "valkey" else f"-m {name} "
     found = [pid for pid, command in descendants(running.process.pid).items() if word in command]
     assert len(found) == 1, (name, found)
@@ -101,10 +101,10 @@ def test_a_newcomer_creates_a_task_sees_its_notice_and_finds_the_task_again_afte
     notice = f'Your task (id:{created["id"]}, title:"water the plants") is expired already at'
     running.says(notice)
     children = list(descendants(running.process.pid))
-    assert len(children) == 4
+    assert len(children) == 5
     assert running.interrupt() == 0
     gone(children)
-    assert running.said().count("stopped") == 3
+    assert running.said().count("stopped") == 4
 
     again = up()
     url = address(again)
@@ -137,14 +137,14 @@ def test_a_child_that_is_killed_is_started_again_and_nothing_is_lost(up: Up) -> 
     running = up()
     url = address(running)
     created = http(f"{url}/v1/tasks", {"title": "survives"})
-    for name in ("api", "projector", "scheduler", "valkey"):
+    for name in ("api", "projector", "scheduler", "runner", "valkey"):
         before = child(running, name)
 
         os.kill(before, signal.SIGKILL)
 
         running.says(f"pid={before} status=-9")
         eventually(lambda before=before: not alive(before), "it is dead")  # type: ignore[misc]
-        eventually(lambda: len(descendants(running.process.pid)) == 4, "it runs again", 30)
+        eventually(lambda: len(descendants(running.process.pid)) == 5, "it runs again", 30)
         eventually(lambda: answers(url), "the API is ready", 60)
         assert child(running, name) != before
         assert http(f"{url}/v1/tasks/{created['id']}") == created
@@ -198,7 +198,7 @@ def test_a_named_server_is_used_instead_of_an_embedded_one(up: Up, valkey: Store
     created = http(f"{url}/v1/tasks", {"title": "elsewhere"})
 
     assert http(f"{url}/v1/tasks/{created['id']}") == created
-    assert len(descendants(running.process.pid)) == 3
+    assert len(descendants(running.process.pid)) == 4
     assert not data.exists()
     assert f"redis-cli -u {valkey.url} XRANGE" in running.said()
     assert running.interrupt() == 0
@@ -210,8 +210,8 @@ def test_a_data_directory_with_a_long_odd_name_works(up: Up, tmp_path: Path) -> 
 
     created = http(f"{address(running)}/v1/tasks", {"title": "deep"})
 
-    verified = run("verify", data_dir=deep)
-    assert (verified.returncode, verified.stdout) == (0, "1 entries, 1 entities: the read models equal the journal\n")
+    verified = run("verify", data_dir=deep)  # a task, and the queue `cats`
+    assert (verified.returncode, verified.stdout) == (0, "2 entries, 2 entities: the read models equal the journal\n")
     assert created["id"] == 1
     assert running.interrupt() == 0
 
