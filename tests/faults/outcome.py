@@ -46,9 +46,10 @@ async def settled(store: Store) -> None:
 
         async def idle() -> bool:
             for keys in map(Keys, range(store.shards)):
-                _, done = await server.run("horizon", [keys.journal("tasks")], [PROJECTOR, ""])
-                if not done:
-                    return False
+                for journal in (keys.journal("tasks"), keys.journal("jobs")):
+                    _, done = await server.run("horizon", [journal], [PROJECTOR, ""])
+                    if not done:
+                        return False
             soon = await server.clock_ms() + 1000  # only now: what is projected may be due
             for keys in map(Keys, range(store.shards)):
                 for due in (keys.due_tasks(), keys.due_batches()):

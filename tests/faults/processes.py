@@ -36,6 +36,12 @@ class Process:
                 [sys.executable, "-m", self.role], cwd=ROOT, env=self._env, stdout=log, stderr=log
             )
 
+    @property
+    def pid(self) -> int:
+        """Of its last start."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """kill -9"""
         self._signal(signal.SIGKILL)
@@ -95,7 +101,8 @@ class House:
 
     async def begun(self, process: Process, times: int = 1) -> None:
         """Wait until a process that was started so many times is at work."""
-        word = {"api": b": listening", "projector": b": projecting", "scheduler": b": scheduling"}[process.role]
+        words = {"api": b": listening", "projector": b": projecting", "scheduler": b": scheduling"}
+        word = {**words, "runner": b": running jobs"}[process.role]
 
         async def said() -> bool:
             assert process.lives(), process.log.read_text()
