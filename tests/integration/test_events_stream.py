@@ -139,7 +139,7 @@ async def test_whoever_resumes_misses_nothing_and_gets_nothing_twice(store: Stor
         last, turn = "0", 0
         while not done.is_set() or len(got) < len(made):
             many = min(1 + turn % 9, max(1, len(made) - len(got)))
-            async with listening(clients[turn % 2], after=last) as events:
+            async with listening(clients[turn % 2], after=last, types="task.created") as events:
                 for event in await take(events, many):
                     got.append(event)
                     last = event.id
@@ -153,7 +153,7 @@ async def test_whoever_resumes_misses_nothing_and_gets_nothing_twice(store: Stor
 async def test_a_bare_stream_id_resumes_all_shards(service: Service) -> None:
     ids = await create(service.http, 20)
 
-    async with listening(service.http, since="0") as events:
+    async with listening(service.http, since="0", types="task.created") as events:
         got = await take(events, 20)
 
     assert sorted(event.task for event in got) == sorted(ids)
