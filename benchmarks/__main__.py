@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.effort import QUICK, Effort
 from benchmarks.load import LoadFailed
 from benchmarks.machine import describe
-from benchmarks.rows import batch, get, jobs, memory, notices, post, projection
+from benchmarks.rows import batch, get, jobs, memory, notices, post, projection, turns
 from benchmarks.stage import StageFailed, stage
 from benchmarks.table import Row, markdown
 
@@ -26,6 +26,8 @@ BENCHMARKS: Mapping[str, Callable[[Effort], Awaitable[list[Row]]]] = {
     "jobs-sleep": jobs.measure_sleeping,
     "jobs-timed": jobs.measure_timing,
     "jobs-kill": jobs.measure_killing,
+    "turns": turns.measure,
+    "browsers": turns.measure_browsers,
 }
 
 
