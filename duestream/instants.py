@@ -45,7 +45,9 @@ def _utc(at: datetime) -> datetime:
 
 def shown(text: str) -> str:
     """A stored instant as clients see it: without a fraction that says nothing."""
-    return text.replace(".000000Z", "Z")
+    if text.endswith(".000000Z"):
+        return text[:-8] + "Z"
+    return text[:-4] + "Z" if len(text) == 27 and text.endswith("000Z") else text
 
 
 @lru_cache(maxsize=256)
