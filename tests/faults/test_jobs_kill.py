@@ -21,7 +21,7 @@ from tests.running import until
 
 SEED = 20261122
 COUNT = 2000
-SETTINGS = {"job_lease": "1s", "job_losses": "1000", "containers": "0", "concurrency": "40"}
+SETTINGS = {"job_lease": "2s", "job_losses": "1000", "containers": "0", "concurrency": "40"}
 
 
 def lengths(seconds: list[float]) -> list[JobSpec]:

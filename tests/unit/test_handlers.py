@@ -25,8 +25,9 @@ class Mail(msgspec.Struct):
 
 @pytest.fixture(autouse=True)
 def _names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Handlers that a test registers are gone afterwards."""
-    monkeypatch.setattr(handlers, "_registered", dict(handlers._registered))
+    """The one that is built in, and those that a test registers, as long as it lasts."""
+    load([])
+    monkeypatch.setattr(handlers, "_registered", {"length": find("length")})
 
 
 def test_a_payload_is_converted_to_its_annotation() -> None:
