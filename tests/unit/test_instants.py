@@ -105,9 +105,10 @@ def test_a_stored_instant_without_a_zone_is_refused(text: str) -> None:
         instants.ms(text)
 
 
-def test_a_whole_second_is_shown_without_a_fraction() -> None:
+def test_a_whole_second_is_shown_without_a_fraction_and_whole_milliseconds_as_these() -> None:
     assert instants.shown("2026-11-22T12:00:00.000000Z") == "2026-11-22T12:00:00Z"
-    assert instants.shown("2026-11-22T12:00:00.500000Z") == "2026-11-22T12:00:00.500000Z"
+    assert instants.shown("2026-11-22T12:00:00.500000Z") == "2026-11-22T12:00:00.500Z"
+    assert instants.shown("2026-11-22T12:00:00.500001Z") == "2026-11-22T12:00:00.500001Z"
 
 
 @pytest.mark.parametrize(
