@@ -138,16 +138,26 @@ export class Jobs {
     const { id } = job;
     const name = nameOf(job);
     const path = `v1/jobs/${id}`;
-    const cancel = make("button", { type: "button", class: "quiet small", "data-act": "cancel", "aria-label": `Cancel ${name}`, onclick: () => this.#act(cancel, "DELETE", path) }, "Cancel");
-    const retry = make("button", { type: "button", class: "quiet small", "data-act": "retry", "aria-label": `Run ${name} again`, onclick: () => this.#act(retry, "POST", `${path}/retry`) }, "Run again");
-    const output = make("pre", { tabindex: "0", "aria-label": "Output" });
-    const log = make("details", { class: "output", ontoggle: () => log.open && this.#log(id, output) }, make("summary", {}, "Output"), output);
+    const button = (act, label, method, at) => {
+      const look = { type: "button", class: "quiet small", "data-act": act, "aria-label": label };
+      const made = make("button", { ...look, onclick: () => this.#act(made, method, at) }, act);
+      return made;
+    };
+    const cancel = button("Cancel", `Cancel ${name}`, "DELETE", path);
+    const again = button("Run again", `Run ${name} again`, "POST", `${path}/retry`);
+    const output = make("pre", { tabindex: "0", "aria-label": `Output of ${name}` });
+    const opened = () => log.open && this.#log(id, output);
+    const log = make("details", { class: "output", ontoggle: opened }, make("summary", {}, "Output"), output);
     return make(
       "li", { class: "item" },
-      make("div", { class: "grow" },
+      make(
+        "div", { class: "grow" },
         make("p", { class: "name" }, make("span", { class: "what" }, name), make("span", { class: "status" })),
-        make("p", { class: "more" }), make("p", { class: "when" }, make("time"), make("code", { title: id }, id.slice(-8))), log),
-      cancel, retry,
+        make("p", { class: "more" }),
+        make("p", { class: "when" }, make("time"), make("code", { title: id }, id.slice(-8))),
+        log,
+      ),
+      cancel, again,
     );
   }
 
@@ -161,8 +171,8 @@ export class Jobs {
     const [verb, at] = moment(job);
     Object.assign(item.querySelector("time"), { dateTime: at, title: dateTime(at) }).dataset.verb = verb;
     write(item.querySelector("time"), `${verb} ${fromNow(Date.parse(at), now())}`);
-    show(item.querySelector("[data-act=cancel]"), !over && job.status !== "canceling");
-    show(item.querySelector("[data-act=retry]"), over);
+    show(item.querySelector("[data-act=Cancel]"), !over && job.status !== "canceling");
+    show(item.querySelector('[data-act="Run again"]'), over);
     show(item.querySelector("details"), Boolean(job.image) && job.attempts.length > 0);
   }
 }

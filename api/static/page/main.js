@@ -27,7 +27,7 @@ const queue = new Queue(name, {
     called = words;
     title();
   },
-  locked: () => show(by("key"), true),
+  locked: () => lock(true),
 });
 const feed = new Feed({ link: (state) => link("feed", state), refused: locked });
 new Tasks({ feed, refused: locked });
@@ -36,7 +36,13 @@ const jobs = new Jobs({ feed, refused: locked });
 function locked(refusal) {
   if (refusal.status !== 401) return;
   if (key.get()) note(by("key-note"), "This key is not one of this service’s.");
-  show(by("key"), true);
+  lock(true);
+}
+
+// Ask for a key instead of what it opens.
+function lock(locked) {
+  show(by("key"), locked);
+  by("main").dataset.locked = String(locked);
 }
 
 by("key").addEventListener("submit", async (event) => {
@@ -52,7 +58,7 @@ by("key").addEventListener("submit", async (event) => {
     return;
   }
   by("key").reset();
-  show(by("key"), false);
+  lock(false);
   feed.see(view !== "queue");
   queue.again();
   by("main").focus();
@@ -68,7 +74,7 @@ function go() {
     if (each.dataset.view === view) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");
   }
-  show(by("key"), false);
+  lock(false);
   feed.see(view !== "queue");
   queue.see(view === "queue");
   jobs.see(view === "jobs");
