@@ -175,7 +175,7 @@ def _step(line: _Line, label: str, n: int, entry: Entry) -> list[str]:
     expires_at = msgspec.json.decode(entry.data).get("expires_at")
     token.status, token.rev = status, entry.rev
     token.deadline = instants.ms(expires_at) if expires_at else 0
-    if len(line.of(CALLED, SERVING)) > max(line.counters, 1):
+    if status == CALLED and len(line.of(CALLED, SERVING)) > line.counters:
         wrong.append("too many are called and served")
     return wrong
 

@@ -45,3 +45,11 @@ async def shared() -> AsyncIterator[Service]:
     with stores.valkey() as store:
         async with running(store) as service:
             yield service
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def valkey_service() -> AsyncIterator[Service]:
+    """All processes on a Valkey of their own, for one test of a module whose tests run in its loop."""
+    with stores.valkey() as store:
+        async with running(store) as service:
+            yield service
