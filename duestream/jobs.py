@@ -214,7 +214,7 @@ STEPS: Steps = {
     JobCanceling: Step(start=RUNNING, to=CANCELING, halts=True),
     JobCanceled: Step(start=f"{' '.join(WAITING)} {RUNNING}", to=CANCELED, done=True, hooks=True, halts=True),
     JobStopped: Step(start=CANCELING, to=CANCELED, fenced=True, done=True, hooks=True),
-    JobForgotten: Step(start=_OVER, to=""),
+    JobForgotten: Step(start=_OVER, to="", unique=True),
 }
 EVENTS = Events(*STEPS)
 ENDS: tuple[type[Event], ...] = (JobSucceeded, JobFailed, JobMissed, JobCanceled, JobStopped)

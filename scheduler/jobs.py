@@ -57,28 +57,28 @@ class JobTimes:
                 stray.append(id)
             else:
                 work = work_of(job) if isinstance(event, JobQueued) else b""
-                transitions.append(Transition(event, id, rev, queue=ready_queue(job.spec), work=work))
+                unique = job.spec.unique if isinstance(event, JobForgotten) else ""
+                queue = ready_queue(job.spec)
+                transitions.append(Transition(event, id, rev, unique=unique, queue=queue, work=work))
         await settle(self._server, self._keys.due_jobs(), taken, stray)
         if not transitions:
             return
-        for each in transitions:
-            if isinstance(each.event, JobForgotten):  # whoever dies behind this leaves no log for ever
-                await self._server.call("PEXPIRE", self._keys.log(each.id), LEFT_MS)
+        forgotten = [n for n, each in enumerate(transitions) if isinstance(each.event, JobForgotten)]
+        await self._keep_logs([transitions[n] for n in forgotten], LEFT_MS)  # whoever dies here leaves none for ever
         origin = Origin(at=instants.stamp_ms(taken.now), by="scheduler")
         outcomes = await self._journal.append_each(origin, transitions)
-        logs = {
-            self._keys.log(transition.id): outcome
-            for transition, outcome in zip(transitions, outcomes, strict=True)
-            if isinstance(transition.event, JobForgotten)
-        }
-        for log_of, outcome in logs.items():
-            await self._server.call("PERSIST" if isinstance(outcome, Refused) else "UNLINK", log_of)
+        await self._keep_logs([transitions[n] for n in forgotten if not isinstance(outcomes[n], Refused)], 0)
+        await self._keep_logs([transitions[n] for n in forgotten if isinstance(outcomes[n], Refused)], -1)
         for transition, outcome in zip(transitions, outcomes, strict=True):
             about = {"id": transition.id, "type": transition.event.type}
             if isinstance(outcome, Refused):
                 log.debug("overtaken", extra=about)
             else:
                 log.debug("a job's time has come", extra={**about, "rev": outcome})
+
+    async def _keep_logs(self, transitions: list[Transition], ms: int) -> None:
+        if transitions:
+            await self._server.run("keep_logs", [self._keys.log(each.id) for each in transitions], [ms])
 
     def _event(self, job: Job, now: int) -> Event | None:
         """What is to become of a job; None where nothing is due."""

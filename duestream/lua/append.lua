@@ -23,7 +23,8 @@
 --            by its step's flags, in this order:
 --            = attempt      only while this is the entity's attempt
 --            + attempt, entry  only as the next attempt, which it begins, by this entry of a ready stream
---            u key          only if no other living entity has this unique key ("" is none)
+--            u key          only if no other living entity has this unique key ("" is none); who leads to "" lets go
+--                           of his
 --            d stream       the entry by which it was ready is acknowledged and removed from there
 --            r stream, work put on a ready stream; "" for work is the event's data
 --            w url          a webhook is due that tells this URL of the event; "" for none
@@ -72,7 +73,7 @@ local function decide(at, step)  -- what the transition starts from: revision, a
   if may and step['+'] then
     may = tonumber(ARGV[at + step['+']]) == attempt + 1 and ARGV[at + step['+'] + 1] == entry
   end
-  local other = may and step.u and ARGV[at + step.u] ~= '' and holder(ARGV[at + step.u], id)
+  local other = may and step.u and step.to ~= '' and ARGV[at + step.u] ~= '' and holder(ARGV[at + step.u], id)
   if not may or other then return nil, {status, now, attempt, entry, other or ''} end
   return now, attempt, entry
 end
@@ -85,7 +86,10 @@ local function accept(at, step, rev, attempt, entry, about)  -- the id
     id = string.format('%d', redis.call('HINCRBY', ids, 'last', 1) * shards + shard)
   end
   if step['+'] then attempt = attempt + 1 end
-  if step.u and ARGV[at + step.u] ~= '' then redis.call('HSET', uniques, ARGV[at + step.u], id) end
+  if step.u and ARGV[at + step.u] ~= '' then
+    if step.to ~= '' then redis.call('HSET', uniques, ARGV[at + step.u], id)
+    elseif redis.call('HGET', uniques, ARGV[at + step.u]) == id then redis.call('HDEL', uniques, ARGV[at + step.u]) end
+  end
   if step.d and entry ~= '' then
     local stream = ARGV[at + step.d]
     if not done[stream] then done[stream] = {} end
@@ -108,7 +112,7 @@ local function together(at, n, about, memo)
   for t = 1, n do
     local step = steps[ARGV[where]]
     local rev, attempt, entry = decide(where, step)
-    local key = rev and step.u and ARGV[where + step.u] or ''
+    local key = rev and step.u and step.to ~= '' and ARGV[where + step.u] or ''
     if key ~= '' then
       if wanted[key] then rev, attempt = nil, {'', 0, 0, '', wanted[key]} end
       wanted[key] = ARGV[where + 1]

@@ -141,6 +141,19 @@ async def test_a_job_is_forgotten_with_its_log_when_it_was_kept_long_enough(job_
     assert await job_core.verify() == []
 
 
+async def test_a_job_that_is_forgotten_lets_go_of_its_unique_key(job_core: JobCore) -> None:
+    unique = msgspec.structs.replace(HANDLER, unique="nightly")
+    first = await job_core.brought_to("running", unique)
+    keys = job_core.home(first)
+    await job_core.do(first, jobs.JobSucceeded(1, keep=60))
+    await job_core.project()
+    assert await job_core.server.call("HGET", keys.uniques("jobs"), "nightly") == first
+
+    await fall_due(job_core)
+
+    assert await job_core.server.call("EXISTS", keys.uniques("jobs")) == 0
+
+
 async def test_a_job_that_runs_again_meanwhile_keeps_its_log(job_core: JobCore) -> None:
     id = await over_with_a_log(job_core)
     keys = job_core.home(id)
