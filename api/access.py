@@ -8,10 +8,11 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
+from api.page import is_visit
 from api.problems import Problem
 from duestream.settings import Keyring
 
-OPEN = frozenset({"/", "/v1/health", "/livez", "/readyz", "/openapi.json", "/docs"})  # say nothing of anybody's data
+OPEN = frozenset({"/v1/health", "/livez", "/readyz", "/openapi.json", "/docs"})  # say nothing of anybody's data
 OPEN_BELOW = ("/docs/", "/page/")
 ANONYMOUS = "anonymous"
 _BOARD = re.compile(r"/v1/queues/[^/]+")
@@ -32,7 +33,7 @@ class Access:
             scope["duestream.by"] = ANONYMOUS
             if self._keyring:
                 owner = self._owner(scope)
-                if owner is None and not is_open(scope["path"]) and not self._is_visitors(scope):
+                if owner is None and not (is_open(scope["path"]) or is_visit(scope) or self._is_visitors(scope)):
                     problem = Problem(
                         401, "unauthorized", "expected Authorization: Bearer with an API key of this service",
                         headers={"www-authenticate": 'Bearer realm="duestream"'},

@@ -62,17 +62,19 @@ def page() -> list[BaseRoute]:
     return [_ForBrowsers("/", index), Route("/page/{file}", file)]
 
 
+def is_visit(scope: Scope) -> bool:
+    """Whether a browser asks for the page: `/` as HTML."""
+    if scope["type"] != "http" or scope["path"] != "/":
+        return False
+    accepted = Headers(scope=scope).get("accept", "").split(",")
+    return any(each.split(";")[0].strip().lower() == "text/html" for each in accepted)
+
+
 class _ForBrowsers(Route):
-    """Matches only what asks for HTML."""
+    """Leaves to others what is no visit."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] == "http" and _wants_html(Headers(scope=scope).get("accept", "")):
-            return super().matches(scope)
-        return Match.NONE, {}
-
-
-def _wants_html(accept: str) -> bool:
-    return any(part.split(";")[0].strip().lower() == "text/html" for part in accept.split(","))
+        return super().matches(scope) if is_visit(scope) else (Match.NONE, {})
 
 
 def _read(path: Path) -> File:

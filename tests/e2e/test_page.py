@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,17 @@ def test_a_token_is_copied_by_a_click_and_hidden_after_15_seconds(here: Town) ->
     expect(ann["token"]).to_be_visible()
 
 
+def test_times_are_by_the_clock_of_the_service(here: Town) -> None:
+    queue = here.queue()
+    here.take(queue)
+    ann = here.visitor()
+    ann.page.clock.install(time=datetime.now(UTC) + timedelta(hours=3))
+
+    ann.visit(f"queue/{queue}")
+
+    expect(ann["turn-left"]).to_have_text(re.compile(r"^(1:00|0:[345]\d)$"))
+
+
 def test_after_a_refresh_all_is_as_it_was(here: Town) -> None:
     queue = here.queue()
     first = here.take(queue)
@@ -225,7 +237,7 @@ def test_64_are_shown_and_the_rest_is_counted_and_moves_in(here: Town) -> None:
     queue = here.queue()
     for _ in range(67):
         here.take(queue)
-    ann = here.visitor().visit(f"queue/{queue}")
+    ann = here.visitor(reduced_motion="no-preference").visit(f"queue/{queue}")
     expect(ann.line).to_have_count(64)
     expect(ann["rest"]).to_have_text("and 2 more tokens, moving in as places free up")
     expect(ann.line.last).to_have_text("A64")

@@ -35,6 +35,7 @@ export class Queue {
   #visible = false;
   #boardAt = ""; // the event up to which the board knows
   #held = null; // events that came while the board is being asked for
+  #loads = 0; // of the board: only the last one counts
   #asking = { board: 0, ticket: 0 };
   #wasCalled = false;
   #leaving = 0; // the number of the token that the visitor gives back
@@ -87,7 +88,7 @@ export class Queue {
   // --- what comes ---
 
   async #opened() {
-    this.#held = [];
+    this.#held ??= [];
     try {
       await this.#load();
     } catch (error) {
@@ -102,7 +103,9 @@ export class Queue {
 
   // The board as it is now, then what came since.
   async #load() {
+    const load = ++this.#loads;
     const board = await this.#desk.board();
+    if (load !== this.#loads) return;
     this.#state.board.fill(board);
     this.#state.settings = board;
     this.#boardAt = board.event;
@@ -191,11 +194,11 @@ export class Queue {
   // How it stands with the visitor's own token, as the service sees it.
   async #askTicket() {
     const { mine } = this.#state;
-    const { token, number } = mine.ticket ?? {};
+    const { token, number, status } = mine.ticket ?? {};
     if (!token) return;
     try {
       const answer = await this.#desk.read(token);
-      if (mine.ticket?.number !== number) return;
+      if (mine.ticket?.number !== number || mine.ticket.status !== status) return; // an event was faster
       if (answer.number !== number) this.#ended(""); // the label is another's by now
       else if (answer.status === "serving") this.#serve(answer);
       else mine.standing(answer);
