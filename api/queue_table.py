@@ -52,18 +52,17 @@ def queues(routes: QueueRoutes) -> list[Resource]:
     finish = Operation(routes.finish, tag, {204: Answer("ended")}, (*BODY_PROBLEMS, 404, 409, 410, 429), CODE,
                        (WITH_CODE,))  # fmt: skip
     return [
-        Resource("/v1/queues", {"GET": Operation(routes.list, tag, {200: Answer("all queues", (QueueList,))}, (422,))}),
         _of(
             "/v1/queues/{queue}",
             {"GET": board, "PUT": Operation(routes.configure, tag, configured, (*BODY_PROBLEMS, 409), EDIT, (ONCE,))},
         ),
         _of(
-            "/v1/queues/{queue}/events",
-            {"GET": Operation(routes.events, tag, {200: STREAM}, (404, 422), parameters=LISTEN)},
-        ),
-        _of(
             "/v1/queues/{queue}/tokens",
             {"POST": Operation(routes.take, tag, {201: taken}, (*BODY_PROBLEMS, 404, 429), TAKE, (ONCE,))},
+        ),
+        _of(
+            "/v1/queues/{queue}/events",
+            {"GET": Operation(routes.events, tag, {200: STREAM}, (404, 422), parameters=LISTEN)},
         ),
         _of(
             "/v1/queues/{queue}/tokens/{token}",
@@ -96,6 +95,7 @@ def queues(routes: QueueRoutes) -> list[Resource]:
                 )
             },
         ),
+        Resource("/v1/queues", {"GET": Operation(routes.list, tag, {200: Answer("all queues", (QueueList,))}, (422,))}),
     ]  # fmt: skip
 
 

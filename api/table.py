@@ -31,9 +31,9 @@ def table(services: Services) -> list[Resource]:
     turns = QueueRoutes(services, visitors, Pictures(services.settings))
     return [
         *_tasks(TaskRoutes(services)),
+        *queues(turns),
         *jobs(JobRoutes(services, submissions, cancels), LogRoutes(services)),
         *timed_jobs(SeedJobRoutes(services, submissions, cancels)),
-        *queues(turns),
         *bans(BanRoutes(services)),
         *seed_turns(SeedTurnRoutes(services, visitors, turns)),
         *_events(EventRoutes(services)),

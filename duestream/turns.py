@@ -4,7 +4,9 @@ All queues live in shard 0: a ban holds for all of them, and a turn needs one or
 a call has a number, and one whose answer was lost is sent again and carried out once.
 """
 
-import secrets
+import base64
+import os
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -27,7 +29,6 @@ from duestream.queues import (
 )
 from duestream.server import Server
 
-_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # of codes: no two look alike
 _CODE = 6
 _TYPES = {"take": TokenTaken.type, "claim": TokenClaimed.type, "finish": TokenServed.type, "leave": TokenLeft.type}
 HOME = Keys(0)
@@ -140,7 +141,7 @@ class Desk:
 
     async def take(self, queue: str, origin: Origin, *, address: str = "", once: Once | None = None) -> Standing:
         """A new token, perhaps called at once. Raises TurnRefused, KeyReused, Unavailable; so do all of these."""
-        code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE))
+        code = base64.b32encode(os.urandom(5))[:_CODE].decode()  # neither 0 nor 1, which look like others
         return _standing(*await self._ask(Asked("take", queue, origin, address, (code, "", ""), once)))
 
     async def claim(
@@ -241,10 +242,15 @@ def _standing(now: int, answer: list[Any]) -> Standing:
         taken=taken,
         deadline=deadline,
         ahead=before + called if waits else 0,
-        eta=eta(before, counters, [int(each) for each in turns.split()]) if waits else (0, 0),
+        eta=eta(before, counters, _turns(turns)) if waits else (0, 0),
         now=now,
         code=code,
     )
+
+
+@lru_cache(maxsize=16)  # many answers share a call
+def _turns(text: str) -> list[int]:
+    return [int(each) for each in text.split()]
 
 
 def _refusal(now: int, answer: list[Any]) -> DuestreamError:

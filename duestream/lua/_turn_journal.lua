@@ -5,14 +5,14 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local at = instant(now)
 local heads = {}  -- entity id -> its head; false: it has none any more
 
+local fields = {'type', '', 'id', '', 'rev', '', 'at', at, 'by', '', 'v', '1', 'data', ''}
+
 local function append(id, rev, to, about, type, data)
-  local fields = {'type', type, 'id', id, 'rev', rev, 'at', at, 'by', about.by, 'v', '1', 'data', data}
-  if about.cause ~= '' then fields[15], fields[16] = 'cause', about.cause end
-  if about.trace ~= '' then
-    fields[#fields + 1] = 'trace'
-    fields[#fields + 1] = about.trace
-  end
-  redis.call('XADD', KEYS[1], '*', unpack(fields))
+  local n = 14
+  fields[2], fields[4], fields[6], fields[10], fields[14] = type, id, rev, about.by, data
+  if about.cause ~= '' then fields[n + 1], fields[n + 2] = 'cause', about.cause; n = n + 2 end
+  if about.trace ~= '' then fields[n + 1], fields[n + 2] = 'trace', about.trace; n = n + 2 end
+  redis.call('XADD', KEYS[1], '*', unpack(fields, 1, n))
   heads[id] = to ~= '' and rev .. ' ' .. to
 end
 

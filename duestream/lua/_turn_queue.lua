@@ -1,7 +1,8 @@
 -- turn_queue: a queue as it stands, and how its tokens come and go. Used by turn.
 --
--- A token's record, by its label: "<number> <revision> <status> <taken> <called> <deadline> <code>", the
--- times in ms, 0 for none. A label whose token has ended keeps the record until it is given again. KEYS[k..k+4] are a queue's, see `turn`.
+-- A token's record, by its label: "<number> <revision> <status> <taken> <called> <deadline> <code>", the times in ms, 0
+-- for none. A label whose token has ended keeps the record until it is given again. Records that change are written at
+-- the end, in one step. KEYS[k..k+4] are a queue's, see `turn`.
 
 local function open_queue(k, name)
   local stored = redis.call('HMGET', KEYS[k],
@@ -11,17 +12,20 @@ local function open_queue(k, name)
     rev = tonumber(stored[1] or 0), data = stored[2], claim_ms = tonumber(stored[3]), serve_ms = tonumber(stored[4]),
     counters = tonumber(stored[5]), codes = stored[6] == '1', most = tonumber(stored[7]), ban_ms = stored[8],
     last = tonumber(stored[9] or 0), made = tonumber(stored[10] or 0), turns = stored[11] or '',
-    waiting = redis.call('ZCARD', KEYS[k + 1]), called = redis.call('ZCARD', KEYS[k + 4]),  -- called or served
+    tokens = {}, changed = {}, waiting = redis.call('ZCARD', KEYS[k + 1]), called = redis.call('ZCARD', KEYS[k + 4]),  -- called or served
   }
 end
 
 local function token_of(q, label)  -- the last one with this label
+  if q.tokens[label] then return q.tokens[label] end
   local record = redis.call('HGET', q.records, label)
   if not record then return nil end
   local n, rev, status, taken, called, deadline, code =
     string.match(record, '^(%d+) (%d+) (%a+) (%d+) (%d+) (%d+) (%w*)$')
-  return {label = label, n = n, rev = tonumber(rev), status = status, taken = tonumber(taken),
+  local token = {label = label, n = n, rev = tonumber(rev), status = status, taken = tonumber(taken),
     called = tonumber(called), deadline = tonumber(deadline), code = code}
+  q.tokens[label] = token
+  return token
 end
 
 local function moved(q, token, status, about, type)  -- the token has another status now
@@ -30,8 +34,7 @@ local function moved(q, token, status, about, type)  -- the token has another st
   local ends = token.deadline > 0 and '"expires_at":"' .. instant(token.deadline) .. '",' or ''
   append(q.name .. '/' .. token.label .. '/' .. token.n, token.rev, over and '' or status, about, type,
     '{"label":"' .. token.label .. '",' .. ends .. '"waiting":' .. q.waiting .. '}')
-  redis.call('HSET', q.records, token.label, string.format('%s %d %s %d %d %d %s',
-    token.n, token.rev, status, token.taken, token.called, token.deadline, token.code))
+  q.changed[token.label] = true
 end
 
 local function call_next(q, about)  -- as many as there are counters
@@ -58,6 +61,7 @@ local function ended(q, token, status, about)  -- its label is free
     q.turns = table.concat(turns, ' ')
   end
   redis.call('ZADD', q.free, index_of(token.label), token.label)
+  q.all_given = false
   token.deadline, token.code = 0, ''
   moved(q, token, status, about, 'token.' .. status)
 end
@@ -73,5 +77,15 @@ local function settle(q, about)  -- what is past its deadline has ended
 end
 
 local function close_queue(q)
+  local records = {}
+  for label in pairs(q.changed) do
+    local token = q.tokens[label]
+    records[#records + 1] = label
+    records[#records + 1] = string.format('%s %d %s %d %d %d %s',
+      token.n, token.rev, token.status, token.taken, token.called, token.deadline, token.code)
+  end
+  for n = 1, #records, 2000 do
+    redis.call('HSET', q.records, unpack(records, n, math.min(n + 1999, #records)))
+  end
   if q.rev > 0 then redis.call('HSET', q.key, 'last', q.last, 'made', q.made, 'turns', q.turns) end
 end

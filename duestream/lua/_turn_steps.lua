@@ -2,8 +2,9 @@
 
 local steps = {}
 
-local function standing(q, token, verdict, code)  -- how a token stands: the answer to who asks for it
-  local before = token.status == 'waiting' and redis.call('ZRANK', q.line, token.label) or 0
+local function standing(q, token, verdict, code, is_last)  -- how a token stands: the answer to who asks for it
+  local before = 0
+  if token.status == 'waiting' then before = is_last and q.waiting - 1 or redis.call('ZRANK', q.line, token.label) end
   return {verdict, token.label, token.n, token.status, token.taken, token.deadline, before, q.called, q.counters,
     q.turns, code or ''}
 end
@@ -25,21 +26,20 @@ function steps.take(q, who, limits, code)
   local wait = too_often(who.address, limits.per_minute)
   if wait then return {'often', wait} end
   if q.waiting >= q.most then return {'full', q.waiting} end
-  local label = redis.call('ZPOPMIN', q.free)[1]
+  local label = not q.all_given and redis.call('ZPOPMIN', q.free)[1]
   if not label then
+    q.all_given = true
     label = label_of(q.made)
     q.made = q.made + 1
   end
   q.last, q.waiting = q.last + 1, q.waiting + 1
   local token = {label = label, n = string.format('%d', q.last), rev = 0, taken = now, called = 0, deadline = 0}
   token.code = q.codes and code or ''
+  q.tokens[label] = token
   redis.call('ZADD', q.line, token.n, label)
   moved(q, token, 'waiting', who, 'token.taken')
-  if q.called < q.counters then
-    call_next(q, who)
-    token = token_of(q, label)
-  end
-  return standing(q, token, 'ok', token.code)
+  call_next(q, who)
+  return standing(q, token, 'ok', token.code, true)
 end
 
 function steps.claim(q, who, limits, label, code)
