@@ -356,3 +356,22 @@ def test_it_fits_a_phone_and_is_worked_by_keys_alone(here: Town) -> None:
 
     expect(ann["picture"]).to_be_visible()
     assert ann.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_who_asks_while_the_store_is_away_is_told_so_and_gets_one_token_later(here: Town, store: Store) -> None:
+    queue = here.queue()
+    ann = here.visitor().visit(f"queue/{queue}")
+
+    store.nodes[0].kill()
+    try:
+        ann["take"].click()
+        expect(ann["token-note"]).to_have_text(re.compile("^The service is away just now."))
+    finally:
+        store.nodes[0].start()
+    eventually(lambda: answers(here.url), "the service is back")
+    ann["take"].click()
+
+    expect(ann["token-text"]).to_have_text("A00")
+    expect(ann["turn-text"]).to_have_text("It is your turn.")
+    board = here.http.get(f"/v1/queues/{queue}").json()
+    assert ([each["token"] for each in board["called"]], board["waiting"]) == (["A00"], [])

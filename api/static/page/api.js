@@ -5,6 +5,11 @@ import { sentence } from "./words.js";
 
 const KEY = "duestream.key";
 const PATIENCE = 20_000; // ms
+const PLAINLY = {
+  // what the service says to programs, for people
+  unavailable: "The service is away just now.",
+  behind: "The service is catching up just now.",
+};
 
 export class Refusal extends Error {
   constructor(status, message, { kind = "", problem = {}, retryAfter = 0 } = {}) {
@@ -67,6 +72,6 @@ async function refusalOf(response, asked) {
   const problem = (await learnFrom(response, asked)) ?? {};
   const kind = String(problem.type ?? "").split(":").pop();
   const retryAfter = Number(response.headers.get("retry-after")) || 0;
-  const message = sentence(problem.detail || problem.title || `The service answered with ${response.status}`);
+  const message = PLAINLY[kind] ?? sentence(problem.detail || problem.title || `The service answered with ${response.status}`);
   return new Refusal(response.status, message, { kind, problem, retryAfter });
 }
