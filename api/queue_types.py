@@ -11,9 +11,11 @@ from duestream.queues import LIVE, QueueSettings
 from duestream.turn_reading import Ban, Board
 from duestream.turns import Standing
 
+LONGEST_CODE = 64
+
 Token = Annotated[str, Meta(description="a label such as A00", examples=["A00"])]
 Seconds = Annotated[float, Meta(ge=0.05, le=7 * 86_400, examples=[60])]
-Code = Annotated[str, Meta(max_length=64, examples=["K7Q2MX"])]
+Code = Annotated[str, Meta(max_length=LONGEST_CODE, examples=["K7Q2MX"])]
 
 
 class QueueEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +30,9 @@ class QueueEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str | None,
         Meta(
             description="of who claims a token that was never given: forever, none or a span such as 1h; null: as the"
-            " service has it"
+            " service has it",
+            examples=["1h"],
+            extra_json_schema={"pattern": "^(forever|none|[0-9]{1,6}[smhd])$"},  # `ban_ms` takes longer spans too
         ),
     ] = None
 

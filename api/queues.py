@@ -14,6 +14,7 @@ from api.problems import Problem, invalid
 from api.query import Query
 from api.queue_events import QueueEvents, listen
 from api.queue_types import (
+    LONGEST_CODE,
     ClaimedView,
     QueueEdit,
     QueueList,
@@ -42,6 +43,7 @@ SHOWN = 64  # tokens that wait, in a board
 TAKE = Body(NewToken, optional=True, example={})
 CODE = Body(WithCode, optional=True, example={"code": "K7Q2MX"})
 EDIT = Body(QueueEdit, example={"claim_seconds": 30, "counters": 2})
+NO_CODE = WithCode()
 FORMATS = ("svg", "png")
 FLAGS = ("0", "1")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"  # of a picture that is opened by itself
@@ -70,7 +72,11 @@ class QueueRoutes:
     async def configure(self, request: Request) -> Response:
         """PUT /v1/queues/{queue}: make a queue, or have it work so from now on."""
         edit = await EDIT.one(request, self._limit)
-        queue = queue_of(request)
+        queue: str = request.path_params["queue"]
+        if not NAME.fullmatch(queue):
+            raise invalid(
+                "queue", "expected a name of 1 to 64 letters, digits and _ . - that begins with none of these"
+            )
         settings = QueueSettings(**{**msgspec.structs.asdict(edit), "ban": edit.ban or ""})
         if edit.ban is not None:
             try:
@@ -151,7 +157,7 @@ class QueueRoutes:
 
     async def leave(self, request: Request) -> Response:
         """DELETE /v1/queues/{queue}/tokens/{token}: give a token back."""
-        code = Query(request).text("code") or ""
+        code = _code(request)
         address = self._visitors.of(request.scope)
         await self._desk.leave(queue_of(request), label_of(request), origin(request), address=address, code=code)
         return Response(status_code=204)
@@ -163,7 +169,7 @@ class QueueRoutes:
         download = query.choice("download", FLAGS) == "1"
         queue, label = queue_of(request), label_of(request)
         token = await self._turns.find(queue, label, address=self._visitors.of(request.scope))
-        _refuse(token, query.text("code") or "")
+        _refuse(token, _code(request))
         found = await self._pictures.of(f"{queue}/{token.number}", png=png)
         disposition = "attachment" if download else "inline"
         headers = {
@@ -208,8 +214,12 @@ def picture_path(queue: str, token: Standing, code: str = "") -> str:
     return f"{path}?code={code}" if code else path
 
 
-def _code(request: Request, body: WithCode) -> str:
-    code = (body.code or Query(request).text("code") or "").strip().upper()
+def _code(request: Request, body: WithCode = NO_CODE) -> str:
+    """The code that the body or the query tells; one that none can be where it makes no sense. Raises Problem."""
+    given = Query(request).text("code") or ""
+    if len(given) > LONGEST_CODE:
+        raise invalid("code", f"expected at most {LONGEST_CODE} characters")
+    code = (body.code or given).strip().upper()
     return code if code.isascii() and code.isalnum() else "-" if code else ""
 
 

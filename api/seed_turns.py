@@ -3,9 +3,10 @@
 It answered everything with status 200 and a word; what it had no word for is told as a problem.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,7 +32,7 @@ class GivenToken(msgspec.Struct, frozen=True, omit_defaults=True):
 class PostedToken(msgspec.Struct, frozen=True):
     """The token whose turn its visitor says it is."""
 
-    token_field: str = msgspec.field(name="token-field")
+    token_field: Annotated[str, Meta(min_length=1, max_length=64)] = msgspec.field(name="token-field")
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):

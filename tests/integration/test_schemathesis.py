@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from api.app import services_of
 from api.job_lists import TIMES
@@ -58,6 +58,10 @@ def _breaks_an_unwritten_rule(case: Any) -> bool:
         return True
     if any(name in headers and not re.search(ETAGS, headers[name]) for name in ("If-Match", "If-None-Match")):
         return True  # the generator does not heed this pattern
+    if "token" in (case.path_parameters or {}):  # which may have ended
+        return True
+    if isinstance(body, dict) and any(isinstance(body.get(name), float) for name in ("counters", "max_waiting")):
+        return True  # JSON Schema: 7.0 is 7
     found = [body]
     if isinstance(body, dict) and isinstance(body.get("tasks"), list):
         found = body["tasks"]
@@ -83,12 +87,13 @@ def _document() -> dict[str, Any]:
     return document(table(services_of(Settings(), Server(Redis()), "api")))
 
 
-schema = schemathesis.openapi.from_dict(_document()).exclude(path="/v1/events")  # it never ends; has its own tests
+STREAMS = ["/v1/events", "/v1/queues/{queue}/events", "/update"]  # they never end; they have tests of their own
+schema = schemathesis.openapi.from_dict(_document()).exclude(path=STREAMS)
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with stores.valkey() as store, served(store) as url:
+    with stores.valkey() as store, served(store, ban="none", takes_per_minute=0) as url:
         yield url
 
 
@@ -96,4 +101,6 @@ def url() -> Iterator[str]:
 @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_documented(case: Any, url: str) -> None:
     excluded = [positive_data_acceptance] if _breaks_an_unwritten_rule(case) else []
+    if case.operation.path == "/post-token":  # a form has only texts: what should be no text is one there
+        excluded.append(negative_data_rejection)
     case.call_and_validate(base_url=url, excluded_checks=excluded)

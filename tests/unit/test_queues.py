@@ -48,8 +48,8 @@ def entry(n: int, id: str, rev: int, event: Event) -> Entry:
 
 def of_token(kind: type[Event], label: str, n: int) -> Event:
     if kind in (TokenCalled, TokenClaimed):
-        return kind(label=label, expires_at=instants.stamp_ms(START + n + 60_000), waiting=1)  # type: ignore[call-arg]
-    return kind(label=label, waiting=1)  # type: ignore[call-arg]
+        return kind(label=label, expires_at=instants.stamp_ms(START + n + 60_000), waiting=1)
+    return kind(label=label, waiting=1)
 
 
 @st.composite
