@@ -38,6 +38,7 @@ from duestream.rebuilding import rebuild
 from duestream.resend import resend
 from duestream.server import Server, agree_on_shards, connect
 from duestream.settings import Settings
+from duestream.turn_verifying import verify_lines
 from duestream.turns import Desk
 from duestream.verifying import Report, Verification
 
@@ -153,6 +154,7 @@ def verify_command(
             for keys in map(Keys, range(each.shards)):
                 for projected in PROJECTED:
                     await Verification(server, keys, projected).run(report)
+            await verify_lines(server, report)
 
     _work("folding the journal", settings, verify)
     for each in report.differences:

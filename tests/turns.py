@@ -25,6 +25,7 @@ from duestream.queues import (
 from duestream.rebuilding import rebuild
 from duestream.server import Server, connect
 from duestream.turn_reading import Turns
+from duestream.turn_verifying import verify_lines
 from duestream.turns import HOME, Desk
 from duestream.verifying import Report, Verification
 from scheduler.due import Taken
@@ -90,6 +91,7 @@ class Hall:
         await self.project()
         report = Report()
         await Verification(self.server, HOME, TOKENS).run(report)
+        await verify_lines(self.server, report)
         return [f"{each.id}: {each.what}" for each in report.differences]
 
     async def rebuild(self) -> int:

@@ -87,6 +87,20 @@ def test_resend_makes_deliveries_that_were_given_up_due_again(valkey: Store) -> 
     assert run("resend", redis_url=valkey.url).stdout == "0 deliveries are due again\n"
 
 
+def test_unban_lets_an_address_in_again(valkey: Store) -> None:
+    with Redis.from_url(valkey.url) as client:
+        client.hset(Keys(0).bans(), "203.0.113.7", "0 1 cheated")
+        client.hset(Keys(0).heads("tokens"), "@203.0.113.7/1", "1 banned")
+
+        first = run("unban", "203.0.113.7", redis_url=valkey.url)
+        again = run("unban", "203.0.113.7", redis_url=valkey.url)
+
+        assert (first.returncode, first.stdout) == (0, "203.0.113.7 is let in again\n")
+        assert (again.returncode, again.stdout) == (1, "203.0.113.7 is not banned\n")
+        [(_, entry)] = client.xrange(Keys(0).journal("tokens"))
+        assert (entry[b"type"], entry[b"by"]) == (b"client.unbanned", b"cli")
+
+
 @pytest.mark.parametrize("command", ["verify", "rebuild", "tail", "resend"])
 def test_a_command_says_within_seconds_that_nothing_answers_and_never_the_password(command: str) -> None:
     failed = run(command, redis_url=NOWHERE)

@@ -12,6 +12,7 @@ from duestream.events import Entry, entry_of
 from duestream.group import PROJECTOR
 from duestream.queues import LIVE, STATUS_OF
 from duestream.server import connect
+from duestream.turn_verifying import verify_lines
 from duestream.turns import HOME
 from duestream.verifying import Report, Verification
 from tests.faults.processes import House
@@ -61,6 +62,7 @@ async def test_200_visitors_are_served_in_one_fair_line_while_processes_are_kill
     report = Report()
     async with connect(house.store.url) as server:
         await Verification(server, HOME, TOKENS).run(report)
+        await verify_lines(server, report)
     assert (report.differences, report.dead) == ([], 0)
 
 

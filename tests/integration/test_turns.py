@@ -548,6 +548,21 @@ async def test_boards_that_are_asked_for_at_one_moment_are_few_reads(
     assert [isinstance(board, Banned) for board in boards] == [n % 4 == 2 for n in range(100)]
 
 
+async def test_a_line_that_somebody_else_changed_is_told(quick: Hall) -> None:
+    await quick.take(4)
+    with pytest.raises(Cheated):
+        await quick.desk.claim("cats", "Q77", ORIGIN, address=ANN)
+    assert await quick.verify() == []
+
+    await quick.server.call("ZREM", HOME.line("cats"), "A02")
+    await quick.server.call("ZADD", HOME.line("cats"), 9, "A09")
+    await quick.server.call("ZADD", HOME.out("cats"), 1, "A00")
+    await quick.server.call("HDEL", HOME.bans(), ANN)
+
+    told = [each.partition(":")[0] for each in await quick.verify()]
+    assert told == ["cats/A02/3", "cats/A09/9", "cats/A00", f"@{ANN}/1"]
+
+
 async def test_a_rebuild_writes_what_stands_there(hall: Hall) -> None:
     await hall.open("dogs", counters=2)
     await hall.take(4, "dogs")

@@ -139,3 +139,16 @@ def test_other_hosts_are_let_in_by_keys_or_on_request_only(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_this_host_needs_no_key(host: str) -> None:
     check_access(Settings(host=host))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("ban", "always", "expected forever, none or a time span such as 90s, 15m or 7d, got 'always'"),
+        ("trusted_proxies", "proxy.example", "expected addresses or networks"),
+        ("takes_per_minute", "-1", "expected 0 to"),
+    ],
+)
+def test_settings_of_queues_that_cannot_be_are_refused(name: str, value: str, reason: str) -> None:
+    with pytest.raises(Misuse, match=reason):
+        load(file=None, env={f"DUESTREAM_{name.upper()}": value}, flags={})
