@@ -354,7 +354,9 @@ def _change(entry: Entry, event: Event) -> Change:
 def _ending(entry: Entry, event: Ended, facts: dict[str, str]) -> tuple[int | None, JobState]:
     """The end of an attempt, which may be the job's."""
     if isinstance(event, JobSucceeded):
-        facts[f"v{event.attempt}"] = bytes(event.result).decode()
+        result = bytes(event.result)
+        if result != b"null":  # as most have it that return nothing
+            facts[f"v{event.attempt}"] = result.decode()
         facts[f"z{event.attempt}"] = _end_of(entry, event, "")
         return _forgetting(entry, event.keep), JobState(entry.at)
     if isinstance(event, JobRetrying):
@@ -411,7 +413,7 @@ def job_of(id: str, model: dict[str, str]) -> Job | None:
         return None
     moved = max((int(name[1:]) for name in model if name[:1] == "r" and name[1:].isdigit()), default=0)
     run_at = model[f"r{moved}"] if moved else accepted.run_at
-    result = model.get(f"v{len(attempts)}") if status == SUCCEEDED else None
+    result = model.get(f"v{len(attempts)}", "null") if status == SUCCEEDED else None
     raw = None if result is None else msgspec.Raw(result.encode())
     return Job(id, rev, status, spec, create_dt, run_at, state, raw, attempts)
 
