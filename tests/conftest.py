@@ -3,11 +3,15 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from duestream.server import Server, connect
 from tests import requires, stores
 from tests.running import Service, running
 from tests.stores import Store
+
+settings.register_profile("duestream", deadline=None)  # no test depends on how fast a machine is
+settings.load_profile("duestream")
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ class Stack:
             yield [stack.enter_context(_client(each)) for each in self.containers("api")]
 
     def down(self) -> None:
-        self.compose("down", "--volumes", "--timeout", "10")
+        self.compose("--profile", "engine", "down", "--volumes", "--timeout", "10")
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ def stack() -> Iterator[Stack]:
     stack = Stack(build())
     try:
         stack.up()
-        eventually(lambda: len(stack.living()) == 3, "a process of each role lives", DEADLINE)
+        eventually(lambda: len(stack.living()) == 4, "a process of each role lives", DEADLINE)
         yield stack
     except BaseException:
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):

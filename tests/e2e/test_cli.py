@@ -56,8 +56,8 @@ def test_verify_says_how_much_it_looked_at_and_names_every_difference(valkey: St
     assert wrong.returncode == 1
     difference, total = wrong.stdout.splitlines()
     assert difference.startswith("tasks 2 (shard 0): create_dt is 'tampered with', journal says '20")
-    assert total == "3 entries, 3 entities: 1 differ"
-    assert (rebuilt.returncode, rebuilt.stdout) == (0, "3 read models written\n")
+    assert total == "4 entries, 4 entities: 1 differ"
+    assert (rebuilt.returncode, rebuilt.stdout) == (0, "4 read models written\n")
     assert (mended.returncode, mended.stdout) == (0, clean.stdout)
 
 

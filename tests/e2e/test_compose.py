@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
 
+from tests import images
 from tests.e2e import compose
 from tests.e2e.compose import Stack
 from tests.stores import eventually
@@ -67,6 +69,20 @@ def test_a_task_that_is_about_to_expire_gets_its_notice(stack: Stack) -> None:
         eventually(lambda: "task.expiring" in _events(api, task), "the notice is in the task's history")
 
 
+def test_a_runner_does_payload_jobs_and_one_with_the_engines_socket_runs_containers(stack: Stack) -> None:
+    image = images.busybox()
+    with stack.apis() as [api]:
+        payload = _submitted(api, handler="length", payload={"text": "abc", "seconds": 0})
+        container = _submitted(api, image=image, command=["sh", "-c", "echo hello"])
+
+        eventually(lambda: api.get(payload).json()["result"] == 3, "the payload job is done")
+        assert api.get(container).json()["status"] == "queued"
+        stack.compose("--profile", "engine", "up", "--detach", "--no-build", "engine-runner")
+        eventually(lambda: api.get(container).json()["status"] == "succeeded", "the container ended", compose.DEADLINE)
+        assert api.get(f"{container}/log").text == "hello\n"
+    stack.compose("--profile", "engine", "rm", "--stop", "--force", "engine-runner")
+
+
 def test_scaled_out_each_api_process_reads_at_once_what_the_other_wrote(scaled: Stack) -> None:
     with scaled.apis() as [one, other]:
         for n in range(50):
@@ -95,6 +111,13 @@ def _created(api: httpx.Client, **task: str) -> str:
     """The address of a new task."""
     answer = api.post("/v1/tasks", json=task)
     assert answer.status_code == 201, answer.text
+    return str(answer.headers["location"])
+
+
+def _submitted(api: httpx.Client, **job: Any) -> str:
+    """The address of a new job."""
+    answer = api.post("/v1/jobs", json=job)
+    assert answer.status_code == 202, answer.text
     return str(answer.headers["location"])
 
 

@@ -143,7 +143,7 @@ def _up(command: Path, folder: Path) -> Iterator[httpx.Client]:
 def _ready(http: httpx.Client) -> bool:
     with contextlib.suppress(httpx.TransportError):
         answer = http.get("/readyz")
-        return answer.status_code == 200 and len(answer.json()["processes"]) == 3
+        return answer.status_code == 200 and len(answer.json()["processes"]) == 4
     return False
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import httpx
 import pytest
 
-import api.tasks
+import duestream.batches
 from duestream.batches import create_many
 from duestream.journal import Accepted, Command, Journal
 from tests.running import Service, running
@@ -112,7 +112,7 @@ async def test_a_request_whose_first_sending_is_under_way_is_told_so(
         await go_on.wait()
         return await create_many(journal, command)
 
-    monkeypatch.setattr(api.tasks, "create_many", slowly)
+    monkeypatch.setattr(duestream.batches, "create_many", slowly)
     async with running(valkey) as service:
         first = asyncio.create_task(service.http.post("/v1/tasks", json=NEW, headers=key("k")))
         await arrived.wait()

@@ -11,14 +11,14 @@ from tests.stores import Store
 
 
 async def test_each_process_of_this_host_shows_that_it_lives(service: Service) -> None:
-    for role in ("api", "projector", "scheduler"):
+    for role in ("api", "projector", "scheduler", "runner"):
 
         async def shown(role: str = role) -> list[str]:
             return await alive(service.settings, role)
 
         await until(shown, f"the {role} shows a sign of life")
 
-    assert len(await alive(service.settings, None)) == 3
+    assert len(await alive(service.settings, None)) == 4
 
 
 async def test_another_host_does_not_count(service: Service) -> None:
