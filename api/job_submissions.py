@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import msgspec
 
 from api.problems import FieldError, Problem
-from duestream.batches import create_many
+from duestream.batches import Creations
 from duestream.clock import now_ms
-from duestream.errors import InFlight, KeyReused, Refused
+from duestream.errors import KeyReused, Refused
 from duestream.events import Origin, Transition
 from duestream.ids import Ids, low_for, sequence
 from duestream.jobs import JobScheduled, JobSubmitted, ready_queue
-from duestream.journal import ONCE_MS, PATIENCE, Accepted, Command, Journal, Once
+from duestream.journal import ONCE_MS, PATIENCE, Command, Journal, Once
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Submissions:
         self._journal = journal
         self._shards = len(journal.shards)
         self._ids = Ids()
-        self._in_flight: set[str] = set()
+        self._creations = Creations(self._journal)
 
     async def submit(self, source: Origin, events: Sequence[JobSubmitted | JobScheduled], once: Once | None) -> Taken:
         """Take jobs in; with a unique key only one by itself. Raises Problem 409 where the key's holder lives."""
@@ -46,7 +46,7 @@ class Submissions:
         if once is not None and elsewhere:
             await self._note(once)
         try:
-            accepted = await self._once(Command(source, transitions, once, memo=f"{source.at} {ids[0]}"))
+            accepted = await self._creations.create(Command(source, transitions, once, memo=f"{source.at} {ids[0]}"))
         except Refused as refusal:
             if once is not None and elsewhere:
                 await self._journal.server.call("DEL", self._home(once))
@@ -55,18 +55,6 @@ class Submissions:
             raise taken(unique, refusal.holder) from None
         at, _, first = accepted.memo.partition(" ")
         return Taken(at, sequence(first, len(ids)) if accepted.replayed else ids, accepted.replayed)
-
-    async def _once(self, command: Command) -> Accepted:
-        if command.once is None:
-            return await create_many(self._journal, command)
-        key = command.once.key
-        if key in self._in_flight:
-            raise InFlight
-        self._in_flight.add(key)
-        try:
-            return await create_many(self._journal, command)
-        finally:
-            self._in_flight.discard(key)
 
     async def _note(self, once: Once) -> None:
         """Where an idempotency key is looked for, say that it was used, since its unique key leads elsewhere.

@@ -26,10 +26,10 @@ from api.task_types import (
     view,
 )
 from duestream import tasks
-from duestream.batches import create_many
-from duestream.errors import InFlight, Refused
+from duestream.batches import Creations
+from duestream.errors import Refused
 from duestream.events import Origin, Transition
-from duestream.journal import Accepted, Command
+from duestream.journal import Command
 from duestream.tasks import Edit, Task, TaskDeleted, TasksCleared, TaskUpdated
 
 ATTEMPTS = 50  # of a read-modify-write; each that fails is another's that succeeded
@@ -51,7 +51,7 @@ class TaskRoutes:
         self._settings = services.settings
         self._zone = services.settings.zone
         self._lead = services.settings.lead
-        self._in_flight: set[str] = set()
+        self._creations = Creations(self._journal)
 
     async def create(self, request: Request) -> Response:
         """POST /v1/tasks: accept one task or many; they can be read at once."""
@@ -69,24 +69,12 @@ class TaskRoutes:
         ]
         source = origin(request)
         command = Command(source, [Transition(event) for event in events], once(request, body), memo=source.at)
-        accepted = await self._create_once(command)
+        accepted = await self._creations.create(command)
         views = [created_view(int(id), event, accepted.memo) for id, event in zip(accepted.ids, events, strict=True)]
         headers = {"idempotent-replayed": "true"} if accepted.replayed else {}
         if many:
             return _json(TaskList(views), 201, headers)
         return _json(views[0], 201, {"location": f"/v1/tasks/{views[0].id}", "etag": etag(1), **headers})
-
-    async def _create_once(self, command: Command) -> Accepted:
-        if command.once is None:
-            return await create_many(self._journal, command)
-        key = command.once.key
-        if key in self._in_flight:
-            raise InFlight
-        self._in_flight.add(key)
-        try:
-            return await create_many(self._journal, command)
-        finally:
-            self._in_flight.discard(key)
 
     async def list(self, request: Request) -> Response:
         """GET /v1/tasks: a page of the tasks, in order of id."""

@@ -65,6 +65,27 @@ async def create_many(journal: Journal, command: Command) -> Accepted:
     return Accepted(said[1], ids, [1] * len(ids), replayed=said[0] == "replay")
 
 
+class Creations:
+    """What one process creates of one kind. Of commands with one idempotency key it carries out one at a time."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._in_flight: set[str] = set()
+
+    async def create(self, command: Command) -> Accepted:
+        """As `create_many`. Raises InFlight while another command with the same key is under way here."""
+        if command.once is None:
+            return await create_many(self._journal, command)
+        key = command.once.key
+        if key in self._in_flight:
+            raise InFlight
+        self._in_flight.add(key)
+        try:
+            return await create_many(self._journal, command)
+        finally:
+            self._in_flight.discard(key)
+
+
 async def finish(server: Server, keys: Keys, batch: str, shards: int) -> None:
     """Put every chunk that is left on the journal. A batch that has ended is no error."""
     kind = cast("Kind", batch.partition(".")[0])
