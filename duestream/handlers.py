@@ -16,7 +16,6 @@ function runs in a thread. What it returns is the job's result, any JSON; what i
 import difflib
 import importlib
 import inspect
-import threading
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -41,7 +40,7 @@ class Context:
         self.job_id = job_id
         self.attempt = attempt
         self.latest: tuple[float, str] | None = None
-        self._canceled = threading.Event()
+        self._canceled = False
 
     def progress(self, done: float, note: str = "") -> None:
         """Say how far the work is, from 0 to 1; of several in one second the last is told. From any thread."""
@@ -52,11 +51,11 @@ class Context:
     @property
     def canceled(self) -> bool:
         """Whether the result is no longer wanted: a plain function should look, and return."""
-        return self._canceled.is_set()
+        return self._canceled
 
     def cancel(self) -> None:
         """Tell whoever looks."""
-        self._canceled.set()
+        self._canceled = True
 
 
 class Handler:

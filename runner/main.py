@@ -48,7 +48,10 @@ class Runner:
         self._name = name
         self._stop = stop
         self._done = asyncio.Event()  # what must go on until the last end is written
-        self._ends = Ends(journal, name, self._done, keep=settings.keep)
+        ends = Journal(  # with calls of its own, so that starts and ends do not wait for each other
+            self._server, "jobs", STEPS, shards=settings.shards, process=f"{name}:ends", over=OVER
+        )
+        self._ends = Ends(ends, name, self._done, keep=settings.keep)
         self._intakes: list[Intake] = []
         self._leases: list[Leases] = []
         grace = span(settings.container_grace).total_seconds()

@@ -74,3 +74,21 @@ def test_what_is_not_given_is_not_written() -> None:
     assert "description" in msgspec.json.decode(
         data_of(TaskExpiring(title="x", expiry_dt=AT, update_dt=AT, notice="n", due_dt=AT, description="d"))
     )
+
+
+@pytest.mark.parametrize("more", [[], ["cause", "c"], ["trace", "t"], ["cause", "c", "trace", "t"], ["other", "o"]])
+def test_the_order_of_an_entrys_fields_says_nothing(more: list[str]) -> None:
+    usual = ["type", "task.created", "id", "7", "rev", "3", "at", "now", "by", "me", "v", "1", "data", "{}", *more]
+    pairs = list(zip(usual[::2], usual[1::2], strict=True))
+
+    turned = [part for pair in reversed(pairs) for part in pair]
+
+    assert entry_of("5-0", usual) == entry_of("5-0", turned)
+
+
+@pytest.mark.parametrize(("field", "value"), [("rev", "0"), ("rev", "²"), ("rev", "x"), ("v", "0"), ("v", "2")])
+def test_an_entry_in_the_usual_order_is_looked_at_as_closely(field: str, value: str) -> None:
+    named = {"type": "a", "id": "7", "rev": "3", "at": "now", "by": "me", "v": "1", "data": "{}", field: value}
+
+    with pytest.raises(Unreadable):
+        entry_of("5-0", [part for pair in named.items() for part in pair])
