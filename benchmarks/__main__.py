@@ -1,4 +1,4 @@
-"""`python -m benchmarks [name ...] [--quick]`: play benchmarks and print their table."""
+"""`python -m benchmarks [name ...] [--quick] [--rounds N] [--alone]`: play benchmarks and print their table."""
 
 import argparse
 import asyncio
@@ -6,6 +6,8 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+
+import msgspec
 
 from benchmarks.effort import QUICK, Effort
 from benchmarks.load import LoadFailed
@@ -35,13 +37,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"some of {', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="short rounds and few of them: to see that it works")
+    parser.add_argument("--rounds", type=int, metavar="N", help="turns of each contender")
+    parser.add_argument("--alone", action="store_true", help="without the other queues")
     parser.add_argument("--strict", action="store_true", help="end with status 1 where a target is missed")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
     try:
-        rows = asyncio.run(play(chosen.names or list(BENCHMARKS), QUICK if chosen.quick else Effort()))
+        effort = QUICK if chosen.quick else Effort()
+        effort = msgspec.structs.replace(effort, rounds=chosen.rounds or effort.rounds, alone=chosen.alone)
+        rows = asyncio.run(play(chosen.names or list(BENCHMARKS), effort))
     except (LoadFailed, StageFailed) as error:
         sys.exit(f"benchmarks: {error}")
     if chosen.strict and not all(row.met for row in rows):

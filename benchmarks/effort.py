@@ -8,11 +8,14 @@ import msgspec
 
 
 class Effort(msgspec.Struct, frozen=True):
-    """rounds: turns of each contender; seconds: of load per turn; scale: of what is counted, not timed."""
+    """rounds: turns of each contender; seconds: of load per turn; scale: of what is counted, not timed; alone: without
+    the other queues.
+    """
 
     rounds: int = 3
     seconds: float = 3.0
     scale: float = 1.0
+    alone: bool = False
 
     def of(self, count: int) -> int:
         """A number of tasks, as much as this effort takes of it."""

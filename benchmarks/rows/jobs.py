@@ -73,7 +73,7 @@ async def measure_draining(effort: Effort) -> list[Row]:
     """No-op jobs that wait, until the last result can be read; each with one worker process."""
     count = effort.of(DRAINED)
     costs: list[str] = []
-    peers = await _there()
+    peers = await _there(effort)
 
     def peer_turn(peer: Peer) -> Callable[[], Awaitable[float]]:
         return lambda: _peer(peer, lambda url: peer.drain(url, count // 10 if peer.name in SLOW else count))
@@ -118,14 +118,14 @@ async def measure_sleeping(effort: Effort) -> list[Row]:
     """Jobs that sleep, all at once in one worker: seconds from the first start to the last result."""
     count = effort.of(SLEEPERS)
     ours = await sleep(count)
-    theirs = await _each_once(lambda peer, url: peer.sleepers(url, count, NAP))
+    theirs = await _each_once(effort, lambda peer, url: peer.sleepers(url, count, NAP))
     best = min(theirs.values(), default=math.inf)
     return [
         Row(
             name=f"{count:,} jobs of {NAP:g} s at once in one runner",
             ours=f"{ours:.2f} s",
-            theirs=f"{best:.2f} s",
-            ratio=best / ours,
+            theirs=f"{best:.2f} s" if theirs else "",
+            ratio=best / ours if theirs else None,
             target=f"≤ {MOST_ASLEEP:g} s",
             met=ours <= MOST_ASLEEP,
             detail=_seconds(theirs),
@@ -142,7 +142,7 @@ async def measure_timing(effort: Effort) -> list[Row]:
     async def one(peer: Peer, url: str) -> float:
         return percentile(await peer.lateness(url, count, within), 99)
 
-    theirs = await _each_once(one)
+    theirs = await _each_once(effort, one)
     p99 = percentile(late, 99)
     return [
         Row(
@@ -156,17 +156,17 @@ async def measure_timing(effort: Effort) -> list[Row]:
     ]
 
 
-async def measure_killing(_: Effort) -> list[Row]:
+async def measure_killing(effort: Effort) -> list[Row]:
     """`kill -9` of a worker with jobs in flight, with another one beside it: seconds until all are done."""
     ours = await after_kill(KILLED, NAP)
-    theirs = await _each_once(lambda peer, url: peer.after_kill(url, KILLED, NAP))
+    theirs = await _each_once(effort, lambda peer, url: peer.after_kill(url, KILLED, NAP))
     best = min(theirs.values(), default=math.inf)
     return [
         Row(
             name=f"{KILLED} jobs of {NAP:g} s done after kill -9 of their runner",
             ours=f"{ours:.1f} s",
-            theirs=f"{best:.1f} s",
-            ratio=best / ours,
+            theirs=f"{best:.1f} s" if theirs else "",
+            ratio=best / ours if theirs else None,
             target=f"≤ {MOST_AFTER_KILL:g} s",
             met=ours <= MOST_AFTER_KILL,
             detail=f"{_seconds(theirs)} (inf: not within 90 s)",
@@ -292,9 +292,11 @@ def _nap(seconds: float = NAP) -> JobSpec:
 # --- the others ---
 
 
-async def _there() -> list[Peer]:
-    """Those that can be had; of the rest the reason is told."""
-    found = []
+async def _there(effort: Effort) -> list[Peer]:
+    """Those that can be had, if they are wanted; of the rest the reason is told."""
+    found: list[Peer] = []
+    if effort.alone:
+        return found
     for peer in PEERS.values():
         reason = await peer.missing()
         if reason is None:
@@ -313,10 +315,10 @@ async def _peer(peer: Peer, turn: Callable[[str], Awaitable[float]]) -> float:
             return math.nan
 
 
-async def _each_once(turn: Callable[[Peer, str], Awaitable[float]]) -> dict[str, float]:
+async def _each_once(effort: Effort, turn: Callable[[Peer, str], Awaitable[float]]) -> dict[str, float]:
     """What each makes of it, one after the other; those that fail are left out."""
     found: dict[str, float] = {}
-    for peer in await _there():
+    for peer in await _there(effort):
         figure = await _peer(peer, lambda url, peer=peer: turn(peer, url))  # type: ignore[misc]
         if not math.isnan(figure):
             found[peer.name] = figure
