@@ -6,6 +6,7 @@ the API, then the runner, the scheduler, the projector, and the server. If this 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import shlex
@@ -99,14 +100,18 @@ async def _first_answer(valkey: Child, url: str, data: Path) -> None:
 
 
 async def _answers(url: str) -> None:
+    """Wait until a server has its data and answers; its socket is there before, also where the data cannot be read."""
     path = embedded.socket_in(url)
     while True:
-        try:
-            _, writer = await asyncio.open_unix_connection(path)
-            writer.close()
-            return
-        except OSError:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                writer.write(b"PING\r\n")
+                if (await reader.readline()).startswith(b"+PONG"):
+                    return
+            finally:
+                writer.close()
+        await asyncio.sleep(0.01)
 
 
 def _redis_cli(url: str) -> str:
