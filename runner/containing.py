@@ -195,13 +195,16 @@ class Cleaning:
 
     async def clean(self) -> None:
         """Look at every container of a job, and remove those that no living job is run by."""
+        ours: dict[Keys, list[tuple[str, str, str]]] = {}
         for id, run in await self._engine.leftovers():
             deployment, _, rest = run.partition("-")
             _, _, entry = rest.partition("-")
-            if deployment != self._deployment or not entry:
-                continue  # another's, who has the same engine
-            keys = self._shards[shard_of("jobs", id, len(self._shards))]
-            head = await self._server.call("HGET", keys.heads("jobs"), id)
-            if head is None or not head.endswith(f" {entry}"):
-                log.info("removed a container that was left", extra={"id": id})
-                await self._engine.remove(id, run)
+            if deployment == self._deployment and entry:  # else another's, who has the same engine
+                keys = self._shards[shard_of("jobs", id, len(self._shards))]
+                ours.setdefault(keys, []).append((id, run, entry))
+        for keys, runs in ours.items():
+            heads = await self._server.call("HMGET", keys.heads("jobs"), *(id for id, _, _ in runs))
+            for (id, run, entry), head in zip(runs, heads, strict=True):
+                if head is None or not head.endswith(f" {entry}"):
+                    log.info("removed a container that was left", extra={"id": id})
+                    await self._engine.remove(id, run)

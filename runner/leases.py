@@ -11,6 +11,7 @@ a job loses one runner after the other       it fails
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
@@ -79,7 +80,7 @@ class Leases:
             chunk = [ready for ready in chunk if ready.id not in self._slots.held]
             left = await self._starting.start(chunk) if chunk else []
             if left:
-                losses = [await self._losses(ready) for ready, _ in left]
+                losses = await self._losses([ready for ready, _ in left])
                 await self._starting.take_over([(*each, lost) for each, lost in zip(left, losses, strict=True)])
             if cursor == "0-0":
                 return
@@ -98,10 +99,11 @@ class Leases:
             ready_of(self._keys, self._queue, entry, fields) for entry, fields in reply[1] if fields is not None
         ]
 
-    async def _losses(self, ready: Ready) -> int:
-        """How many runners were given an entry before this one."""
-        pending = await self._server.call("XPENDING", self._stream, RUNNERS, ready.entry, ready.entry, 1)
-        return int(pending[0][3]) - 1 if pending else 1
+    async def _losses(self, taken: Sequence[Ready]) -> list[int]:
+        """How many runners were given each entry before this one."""
+        entries = [ready.entry for ready in taken]
+        deliveries = await self._server.run("deliveries", [self._stream], [RUNNERS, *entries])
+        return [int(count) - 1 if count else 1 for count in deliveries]
 
     async def hand_over(self) -> None:
         """Let whoever looks next take what goes on without this runner, at once."""

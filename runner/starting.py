@@ -135,9 +135,12 @@ class Starting:
             await self._journal.append_each(origin_of(self._name), transitions)
 
     async def _drop(self, stale: Sequence[Ready]) -> None:
+        streams: dict[str, list[str]] = {}
         for ready in stale:
             log.debug("dropped an entry that is no job's any more", extra={"id": ready.id, "entry": ready.entry})
-            await self._server.run("drop", [ready.keys.ready(ready.queue)], [RUNNERS, ready.entry])
+            streams.setdefault(ready.keys.ready(ready.queue), []).append(ready.entry)
+        for stream, entries in streams.items():
+            await self._server.run("drop", [stream], [RUNNERS, *entries])
 
 
 def _understood(ready: Ready) -> Work | None:
