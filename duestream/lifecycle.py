@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -45,6 +46,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """
 
     async def process() -> None:
+        spare_the_collector()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
@@ -56,6 +58,17 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
                 raise
 
     uvloop.run(process())
+
+
+def spare_the_collector() -> None:
+    """Have Python look for garbage in cycles seldom, and never at what a process begins with.
+
+    By default it does so all the time, since each request makes some objects that live for a moment: that takes a
+    tenth of a process's time, and each of its looks at everything holds all requests up.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 @asynccontextmanager
