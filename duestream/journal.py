@@ -117,7 +117,7 @@ class Journal:
             command = Command(origin, [transitions[n] for n in places], each=True)
             _, said = await self._gates[shard].submit(command)
             for n, each in zip(places, said, strict=True):
-                outcomes[n] = each if isinstance(each, int) else Refused(*each)
+                outcomes[n] = int(each) if isinstance(each, str) else _refused(each)
 
         await asyncio.gather(
             *(
@@ -169,14 +169,19 @@ def _accepted(said: list[Any]) -> Accepted:
     """What the script said of a command, unless that was no."""
     match said:
         case ["ok" | "replay" as verdict, memo, results]:
-            return Accepted(memo, results[::2], results[1::2], replayed=verdict == "replay")
+            return Accepted(memo, results[::2], [*map(int, results[1::2])], replayed=verdict == "replay")
         case ["refused", index, refusal]:
-            refused = Refused(*refusal)
-            refused.index = index
+            refused = _refused(refusal)
+            refused.index = int(index)
             raise refused
         case ["reused"]:
             raise KeyReused
     raise InFlight
+
+
+def _refused(said: list[str]) -> Refused:
+    status, rev, attempt, entry, holder = said
+    return Refused(status, int(rev), int(attempt), entry, holder)
 
 
 class _Lane:
@@ -260,6 +265,6 @@ class _Lane:
         if verdict == "replay":
             return
         for n, transition in enumerate(command.transitions):
-            accepted = isinstance(answer[1][n], int) if verdict == "each" else verdict == "ok"
+            accepted = isinstance(answer[1][n], str) if verdict == "each" else verdict == "ok"
             counts = tally.appended if accepted else tally.refused
             counts[transition.event.type] = counts.get(transition.event.type, 0) + 1

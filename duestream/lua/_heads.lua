@@ -13,16 +13,31 @@ local function read_heads(heads, wanted)  -- have many at hand
   end
 end
 
-local function head_of(heads, id, cleared)
-  if cleared > 0 and (tonumber(id) or math.huge) <= cleared then return 0, '', 0, '' end
+-- Numbers are kept as the text that they are in Redis: to turn one into the other costs more than all else here.
+local texts, followers = {}, {}
+
+local function text(n)
+  local known = texts[n]
+  if not known then known = string.format('%d', n); texts[n] = known end
+  return known
+end
+
+local function after_text(number)  -- the text of the next number
+  local known = followers[number]
+  if not known then known = string.format('%d', tonumber(number) + 1); followers[number] = known end
+  return known
+end
+
+local function head_of(heads, id, cleared)  -- revision, status, attempt, entry; "0", "", "0", "" where there is none
+  if cleared > 0 and (tonumber(id) or math.huge) <= cleared then return '0', '', '0', '' end
   local head = head_cache[id]
   if head == nil then
     head = redis.call('HGET', heads, id)
     head_cache[id] = head
   end
-  if not head then return 0, '', 0, '' end
+  if not head then return '0', '', '0', '' end
   local rev, status, attempt, entry = string.match(head, '^(%d+) (%S*) ?(%d*) ?(%S*)$')
-  return tonumber(rev), status, tonumber(attempt) or 0, entry
+  return rev, status, attempt ~= '' and attempt or '0', entry
 end
 
 local changed_heads, is_changed = {}, {}
@@ -40,7 +55,7 @@ end
 
 local entry_fields = {'type', '', 'id', '', 'rev', '', 'at', '', 'by', '', 'v', '1', 'data', ''}
 
-local function put(journal, id, rev, to, attempt, entry, about, type, data)
+local function put(journal, id, rev, to, attempt, entry, about, type, data)  -- the entry's id
   local fields, n = entry_fields, 14
   fields[2], fields[4], fields[6], fields[8], fields[10], fields[14] = type, id, rev, about.at, about.by, data
   if about.cause ~= '' then fields[n + 1], fields[n + 2] = 'cause', about.cause; n = n + 2 end
@@ -48,9 +63,9 @@ local function put(journal, id, rev, to, attempt, entry, about, type, data)
   local written = redis.call('XADD', journal, '*', unpack(fields, 1, n))
   local head = false
   if to ~= '' then
-    head = rev .. ' ' .. to
-    if entry ~= '' then head = head .. ' ' .. attempt .. ' ' .. entry
-    elseif attempt > 0 then head = head .. ' ' .. attempt end
+    if entry ~= '' then head = rev .. ' ' .. to .. ' ' .. attempt .. ' ' .. entry
+    elseif attempt ~= '0' then head = rev .. ' ' .. to .. ' ' .. attempt
+    else head = rev .. ' ' .. to end
   end
   head_cache[id] = head
   if not is_changed[id] then

@@ -26,8 +26,8 @@ for n = 1, #chunk do
     id = string.format('%d', (first + done + n - 1) * ARGV[3] + ARGV[2])
     if tonumber(id) <= cleared then to = '' end  -- a clear that came meanwhile covers it
   end
-  local entry = ready > 0 and redis.call('XADD', KEYS[6 + ready], '*', 'id', id, 'attempt', 1, 'work', data) or ''
-  put(KEYS[1], id, 1, to, 0, entry, about, step[1], data)
+  local entry = ready > 0 and redis.call('XADD', KEYS[6 + ready], '*', 'id', id, 'attempt', '1', 'work', data) or ''
+  put(KEYS[1], id, '1', to, '0', entry, about, step[1], data)
 end
 write_heads(KEYS[2])
 if k == chunks then

@@ -32,7 +32,7 @@
 --
 -- Returns JSON, an array per command: ["ok" | "replay", memo, [id, rev, ...]] | ["refused", index, refusal] |
 -- ["reused"] | ["inflight"] | ["each", [rev | refusal, ...]]. A refusal is [status, rev, attempt, entry, id of who has
--- the unique key or ""]. A command's transitions are accepted or refused together, but for mode e.
+-- the unique key or ""]; all are texts. A command's transitions are accepted or refused together, but for mode e.
 -- Writes nothing for a command that is refused, or answered from its once record. A call that was carried out before
 -- gets the same answers and writes nothing; nor does one that comes after a later one of its lane, whose caller has
 -- given up on it: it gets no answers.
@@ -47,11 +47,12 @@ local cleared = tonumber(redis.call('HGET', ids, 'cleared') or 0)
 
 local steps, i = {}, 10
 for s = 1, tonumber(ARGV[9]) do
-  local flags, step = ARGV[i + 3], {type = ARGV[i], from = ARGV[i + 1], to = ARGV[i + 2], size = 4}
+  local flags, step = ARGV[i + 3], {type = ARGV[i], from = ARGV[i + 1], to = ARGV[i + 2], size = 4, may = {}}
   for _, each in ipairs({{'=', 1}, {'+', 2}, {'u', 1}, {'d', 1}, {'r', 2}, {'w', 1}, {'s', 0}}) do
     if string.find(flags, each[1], 1, true) then step[each[1]] = step.size; step.size = step.size + each[2] end
   end
-  steps[tostring(s)] = step
+  step.may[step.from] = true  -- others are looked up once each
+  steps[text(s)] = step
   i = i + 4
 end
 
@@ -64,14 +65,18 @@ local function holder(key, id)  -- who else has a unique key
 end
 
 local function decide(at, step)  -- what the transition starts from: revision, attempt, entry; or nil and why not
-  local id, rev = ARGV[at + 1], tonumber(ARGV[at + 2])
-  if id == '' then return 0, 0, '' end
+  local id, rev = ARGV[at + 1], ARGV[at + 2]
+  if id == '' then return '0', '0', '' end
   local now, status, attempt, entry = head_of(heads, id, cleared)
-  local may = step.from == status or (status ~= '' and string.find(step.from, ' ' .. status .. ' ', 1, true))
-  if may and rev > 0 then may = rev == now end
-  if may and step['='] then may = tonumber(ARGV[at + step['=']]) == attempt end
+  local may = step.may[status]
+  if may == nil then
+    may = string.find(step.from, ' ' .. status .. ' ', 1, true) ~= nil
+    step.may[status] = may
+  end
+  if may and rev ~= '0' then may = rev == now end
+  if may and step['='] then may = ARGV[at + step['=']] == attempt end
   if may and step['+'] then
-    may = tonumber(ARGV[at + step['+']]) == attempt + 1 and ARGV[at + step['+'] + 1] == entry
+    may = ARGV[at + step['+']] == after_text(attempt) and ARGV[at + step['+'] + 1] == entry
   end
   local other = may and step.u and step.to ~= '' and ARGV[at + step.u] ~= '' and holder(ARGV[at + step.u], id)
   if not may or other then return nil, {status, now, attempt, entry, other or ''} end
@@ -85,26 +90,28 @@ local function accept(at, step, rev, attempt, entry, about)  -- the id
   if id == '' then
     id = string.format('%d', redis.call('HINCRBY', ids, 'last', 1) * shards + shard)
   end
-  if step['+'] then attempt = attempt + 1 end
+  rev = after_text(rev)
+  if step['+'] then attempt = after_text(attempt) end
   if step.u and ARGV[at + step.u] ~= '' then
     if step.to ~= '' then redis.call('HSET', uniques, ARGV[at + step.u], id)
     elseif redis.call('HGET', uniques, ARGV[at + step.u]) == id then redis.call('HDEL', uniques, ARGV[at + step.u]) end
   end
   if step.d and entry ~= '' then
     local stream = ARGV[at + step.d]
-    if not done[stream] then done[stream] = {} end
-    table.insert(done[stream], entry)
+    local entries = done[stream]
+    if not entries then entries = {}; done[stream] = entries end
+    entries[#entries + 1] = entry
     entry = ''
   end
   if step.r then
     local work = ARGV[at + step.r + 1]
     entry = redis.call('XADD', KEYS[tonumber(ARGV[at + step.r])], '*',
-      'id', id, 'attempt', attempt + 1, 'work', work ~= '' and work or data)
+      'id', id, 'attempt', after_text(attempt), 'work', work ~= '' and work or data)
   end
-  local written = put(journal, id, rev + 1, step.to, attempt, entry, about, step.type, data)
+  local written = put(journal, id, rev, step.to, attempt, entry, about, step.type, data)
   if step.w and ARGV[at + step.w] ~= '' then redis.call('ZADD', KEYS[7], 0, written); hooked = true end
   if step.s then redis.call('XADD', KEYS[6], 'MAXLEN', '~', 10000, '*', 'id', id, 'status', step.to, 'attempt', attempt) end
-  return id
+  return id, rev
 end
 
 local function together(at, n, about, memo)
@@ -114,10 +121,10 @@ local function together(at, n, about, memo)
     local rev, attempt, entry = decide(where, step)
     local key = rev and step.u and step.to ~= '' and ARGV[where + step.u] or ''
     if key ~= '' then
-      if wanted[key] then rev, attempt = nil, {'', 0, 0, '', wanted[key]} end
+      if wanted[key] then rev, attempt = nil, {'', '0', '0', '', wanted[key]} end
       wanted[key] = ARGV[where + 1]
     end
-    if not rev then return {'refused', t - 1, attempt} end
+    if not rev then return {'refused', text(t - 1), attempt} end
     from[t] = {rev, attempt, entry}
     where = where + step.size
   end
@@ -125,8 +132,7 @@ local function together(at, n, about, memo)
   where = at
   for t = 1, n do
     local step = steps[ARGV[where]]
-    results[2 * t - 1] = accept(where, step, from[t][1], from[t][2], from[t][3], about)
-    results[2 * t] = from[t][1] + 1
+    results[2 * t - 1], results[2 * t] = accept(where, step, from[t][1], from[t][2], from[t][3], about)
     where = where + step.size
   end
   return {'ok', memo, results}, where
@@ -144,8 +150,8 @@ local function singly(at, n, about)
     local step = steps[ARGV[at]]
     local rev, attempt, entry = decide(at, step)
     if rev then
-      accept(at, step, rev, attempt, entry, about)
-      results[t] = rev + 1
+      local _
+      _, results[t] = accept(at, step, rev, attempt, entry, about)
     else
       results[t] = attempt  -- the refusal
     end

@@ -20,7 +20,7 @@ for k = 5 + lists, #KEYS do
   local id, rev, place, number, due, n =
     ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4], tonumber(ARGV[i + 5])
   local stands = tonumber(redis.call('HGET', KEYS[k], 'rev') or 0)
-  local head = head_of(KEYS[2], id, cleared)
+  local head = tonumber((head_of(KEYS[2], id, cleared)))
   if (place == 0 or head > 0) and (stands <= rev or stands > head) then
     written = written + 1
     redis.call('DEL', KEYS[k])

@@ -8,7 +8,7 @@
 -- be kept is cut by the caller. Writes nothing when this is not the job's attempt any more: then it returns -1.
 
 local _, status, attempt = head_of(KEYS[2], ARGV[1], 0)
-if status == '' or attempt ~= tonumber(ARGV[2]) then return -1 end
+if status == '' or attempt ~= ARGV[2] then return -1 end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 local size = last[1] and tonumber(last[1][2][10]) or 0
 local dropped = 0
