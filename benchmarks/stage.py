@@ -17,6 +17,7 @@ from duestream.group import PROJECTOR
 from duestream.jobs import DEFAULT_QUEUE
 from duestream.journal import RUNNERS
 from duestream.keys import Keys, Kind
+from duestream.lag import lags
 from duestream.server import Server, connect
 from duestream.settings import Settings
 
@@ -158,12 +159,9 @@ class Stage:
 
     async def undone(self, kind: Kind = "tasks") -> int:
         """Journal entries of a kind that the projectors have not applied."""
-        for group in await self._info(kind, "GROUPS"):
-            if group["name"] == PROJECTOR:
-                lag = group["lag"]
-                if lag is None:
-                    raise StageFailed("the store does not know the group's lag")
-                return int(lag) + int(group["pending"])
+        for lag in await lags(self.server, [self.keys]):
+            if (lag.kind, lag.group) == (kind, PROJECTOR):
+                return lag.entries
         return int(await self.server.call("XLEN", self.keys.journal(kind)))
 
     async def drained(self, kind: Kind = "tasks") -> None:

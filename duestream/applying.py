@@ -1,4 +1,4 @@
-"""Bringing read models up to a batch of entries: pure functions say what changes, one script applies and acks."""
+"""Bringing read models up to a batch of entries: pure functions say what changes, one script applies and accounts."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ import msgspec
 from duestream import jobs, queues, tasks
 from duestream.changes import Change, Cleared, fold
 from duestream.events import Entry, Unreadable, entry_of
-from duestream.group import PROJECTOR, Raw
+from duestream.group import Raw
 from duestream.keys import Keys, Kind
 from duestream.server import Server
 
@@ -86,31 +86,41 @@ def understand(projected: Projected, batch: Sequence[Raw]) -> Read:
     return Read(fold(changes), cleared, dead)
 
 
-async def apply_all(server: Server, keys: Keys, projected: Projected, batch: Sequence[Raw]) -> None:
-    """Apply a batch of any size, by script calls of LARGEST entities each, every entity's entries in one of them."""
-    if len(batch) <= LARGEST:
-        await apply(server, keys, projected, batch)
-        return
-    by_entity: dict[str, list[Raw]] = {}
-    for raw in batch:
-        by_entity.setdefault(raw[1][3] if len(raw[1]) > 3 else "", []).append(raw)
-    entities = list(by_entity.values())
-    parts = (chain.from_iterable(entities[start : start + LARGEST]) for start in range(0, len(entities), LARGEST))
-    await asyncio.gather(*(apply(server, keys, projected, list(part)) for part in parts))
-
-
 Template = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # names of facts, of state, of what has none
 
 
-async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequence[Raw]) -> int:
-    """Apply a batch and acknowledge it, in one step; how many entities it made newer. May be repeated."""
+async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequence[Raw], *, stretch: bool = True) -> int:
+    """Apply some entries of the journal; how many entities they made newer. May be repeated.
+
+    stretch: they are consecutive, and are accounted for in the step that applies the last of them. Large batches take
+    several steps.
+    """
     read = understand(projected, batch)
     for (entry, _), reason in read.dead:
         log.error("put an entry aside", extra={"entry": entry, "kind": projected.kind, "reason": reason})
+    changes = list(read.changes.values())
+    parts = [changes[start : start + LARGEST] for start in range(0, len(changes), LARGEST)]
+    last: list[str | int] = [len(read.dead)]
+    for (entry, fields), reason in read.dead:
+        kept = fields[:MOST_DEAD]
+        last += (entry, reason, len(kept), *kept)
+    if stretch:
+        last += (batch[0][0], batch[-1][0], len(batch))
+    if len(parts) <= 1:
+        return await _apply(server, keys, projected, changes, read.cleared, last)
+    newer = sum(await asyncio.gather(*(_apply(server, keys, projected, part, read.cleared, [0]) for part in parts)))
+    return newer + await _apply(server, keys, projected, [], read.cleared, last)
+
+
+async def _apply(
+    server: Server, keys: Keys, projected: Projected, changed: Sequence[Change], cleared: int, last: Sequence[str | int]
+) -> int:
+    """One script call. last: the arguments that follow the changes."""
     kind = projected.kind
-    places = {place: n for n, place in enumerate(projected.places(read.changes.values()), 1)}
+    places = {place: n for n, place in enumerate(projected.places(changed), 1)}
     names = [
         keys.journal(kind),
+        keys.progress(kind),
         keys.view(kind),
         projected.due(keys),
         keys.wake_applied(),
@@ -118,21 +128,17 @@ async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequenc
         keys.dead(),
         keys.due_sweeps(),
         *projected.lists(keys, places),
-        *(projected.model(keys, id) for id in read.changes),
+        *(projected.model(keys, change.id) for change in changed),
     ]
     templates: dict[Template, int] = {}
     changes: list[str | int] = []
-    for change in read.changes.values():
+    for change in changed:
         changes += _flat(change, templates, places)
-    args: list[str | bytes | int] = [PROJECTOR, kind, TOMBSTONE_MS, read.cleared, projected.place_field]
+    args: list[str | bytes | int] = [kind, TOMBSTONE_MS, cleared, projected.place_field]
     args += [len(places), *places, len(templates)]
     for template in templates:
         args += [*map(len, template), *chain.from_iterable(template)]
-    args += [len(read.changes), *changes, len(read.dead)]
-    for (entry, fields), reason in read.dead:
-        kept = fields[:MOST_DEAD]
-        args += (entry, reason, len(kept), *kept)
-    args += (entry for entry, _ in batch)
+    args += [len(changed), *changes, *last]
     newer: int = await server.run("apply", names, args)
     return newer
 

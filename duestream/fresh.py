@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from duestream.errors import Behind, Unavailable
-from duestream.group import PROJECTOR
 from duestream.keys import Keys, Kind
 from duestream.server import LONGEST_BLOCK, Server
 
@@ -46,12 +45,12 @@ class Freshness:
 
     async def applied(self, kind: Kind) -> None:
         """Wait until every entry that stands in the stream now is applied. Raises Behind."""
-        journal = self._keys.journal(kind)
+        names = [self._keys.progress(kind), self._keys.journal(kind)]
         entry = ""
 
         async def finished() -> bool | None:
             nonlocal entry
-            entry, done = await self._server.run("horizon", [journal], [PROJECTOR, entry])
+            entry, done = await self._server.run("horizon", names, [entry])
             return True if done else None
 
         await self.until(finished)

@@ -12,14 +12,20 @@ PROJECTOR = "projector"  # the group whose progress makes reads fresh
 
 
 class Consumer:
-    """Its name must be its process's alone: what is delivered to it stays pending under that name."""
+    """Its name must be its process's alone: what is delivered to it stays pending under that name.
 
-    def __init__(self, server: Server, stream: str, *, group: str, name: str, start: str = "0") -> None:
+    accounts: its group keeps account by itself of what is done, so that nothing is pending under any name.
+    """
+
+    def __init__(
+        self, server: Server, stream: str, *, group: str, name: str, start: str = "0", accounts: bool = False
+    ) -> None:
         self.server = server
         self.stream = stream
         self.group = group
         self.name = name
         self._start = start
+        self._noack = ("NOACK",) if accounts else ()
 
     async def join(self) -> None:
         """Make the group, and the stream, where they are missing."""
@@ -37,11 +43,20 @@ class Consumer:
             count,
             "BLOCK",
             block_ms,
+            *self._noack,
             "STREAMS",
             self.stream,
             ">",
         )
         return [] if not reply else [(entry, fields) for entry, fields in reply[0][1]]
+
+    async def delivered(self) -> str:
+        """The entry up to which the group's consumers were given all; "" where there is no such group."""
+        for flat in await self._call("XINFO", "GROUPS", self.stream) or []:
+            info: dict[str, Any] = dict(zip(flat[::2], flat[1::2], strict=True))
+            if info["name"] == self.group:
+                return str(info["last-delivered-id"])
+        return ""
 
     async def held(self, *, count: int) -> list[Raw]:
         """Entries that this consumer was given and has not acknowledged."""

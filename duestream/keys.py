@@ -100,6 +100,11 @@ class Keys:
     def view(self, kind: Kind) -> str:  # HASH: cleared (highest id of a clear that was projected)
         return f"{self._tag}:{kind}:view"
 
+    def progress(self, kind: Kind) -> str:
+        # HASH: through (entry up to which the journal is applied), count (how many those are); beyond a gap: first
+        # entry of a stretch that is applied -> "<last entry> <how many>"
+        return f"{self._tag}:{kind}:progress"
+
     # --- what falls due: member -> ms since epoch at which somebody must act ---
 
     def due_tasks(self) -> str:  # ZSET: task id -> when to give notice

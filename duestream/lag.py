@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from duestream.group import PROJECTOR
 from duestream.keys import KINDS, Keys
 from duestream.server import Server
 
@@ -24,7 +25,7 @@ async def lags(server: Server, shards: Iterable[Keys]) -> list[Lag]:
     found: list[Lag] = []
     for keys in shards:
         for kind in KINDS:
-            reply = await server.run("lag", [keys.journal(kind)], [])
+            reply = await server.run("lag", [keys.journal(kind), keys.progress(kind)], [PROJECTOR])
             for group, entries, oldest in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
                 age = max(0, now - int(oldest.partition("-")[0])) / 1000 if oldest else 0.0
                 found.append(Lag(kind, keys.shard, group, int(entries), age))

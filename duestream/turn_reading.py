@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from duestream.fresh import Freshness
-from duestream.group import PROJECTOR
 from duestream.instants import ms
 from duestream.journal import PATIENCE
 from duestream.queues import BANS, CALLED, LIVE, QUEUES, SERVING, WAITING, QueueSettings, eta, place, token_in
@@ -90,13 +89,12 @@ class Boards:
     ) -> tuple[Board | None, list[str]]:
         lists = [HOME.listed("tokens", place(queue, status)) for status in (SERVING, CALLED, WAITING)]
         names = [HOME.journal("tokens"), HOME.turn(queue), *lists, HOME.queue(queue), HOME.bans()]
+        names.append(HOME.progress("tokens"))
         entry = "" if fresh else "-"
 
         async def read() -> list[Any] | None:
             nonlocal entry
-            reply = await self._server.run(
-                "turn_board", names, [PROJECTOR, entry, limit, *addresses], patience=PATIENCE
-            )
+            reply = await self._server.run("turn_board", names, [entry, limit, *addresses], patience=PATIENCE)
             entry = reply[0]
             return reply if reply[1] else None
 

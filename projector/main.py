@@ -21,7 +21,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         duties: list[Duty] = []
         for keys in map(Keys, range(settings.shards)):
             for projected in PROJECTED:
-                consumer = Consumer(server, keys.journal(projected.kind), group=PROJECTOR, name=name)
+                consumer = Consumer(server, keys.journal(projected.kind), group=PROJECTOR, name=name, accounts=True)
                 await server.patiently(consumer.join, 30)
                 duties.append(Projection(consumer, keys, projected, stop))
                 duties.append(Recovery(consumer, keys, projected, stop))

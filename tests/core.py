@@ -18,7 +18,7 @@ from duestream.ids import Ids
 from duestream.job_reading import Jobs
 from duestream.jobs import JobSpec
 from duestream.journal import Accepted, Command, Journal, Once
-from duestream.keys import Keys
+from duestream.keys import Keys, Kind
 from duestream.reading import Tasks
 from duestream.rebuilding import rebuild
 from duestream.server import Server, connect
@@ -35,6 +35,11 @@ LATER = "2099-01-01T00:00:00.000000Z"
 HANDLER = JobSpec(handler="length", payload=msgspec.Raw(b'{"text":"hello","seconds":0}'))
 
 
+def projector_of(server: Server, keys: Keys, name: str, *, kind: Kind = "tasks") -> Consumer:
+    """The consumer of a projector of this name."""
+    return Consumer(server, keys.journal(kind), group=PROJECTOR, name=name, accounts=True)
+
+
 class Core:
     """A journal, its reads, and a projector's consumer per shard. Of tasks."""
 
@@ -48,9 +53,7 @@ class Core:
         self.journal = self.another_journal()
         self.tasks = Tasks(server, shards=shards)
         self.consumers = [
-            Consumer(
-                server, keys.journal(self.projected.kind), group=PROJECTOR, name=f"projector-{os.urandom(4).hex()}"
-            )
+            projector_of(server, keys, f"projector-{os.urandom(4).hex()}", kind=self.projected.kind)
             for keys in self.shards
         ]
 

@@ -9,7 +9,6 @@ import msgspec
 from duestream import instants, queues
 from duestream.applying import TOKENS, apply
 from duestream.events import Entry, Origin, entry_of
-from duestream.group import PROJECTOR, Consumer
 from duestream.queues import (
     CALLED,
     LAPSED,
@@ -30,6 +29,7 @@ from duestream.turns import HOME, Desk
 from duestream.verifying import Report, Verification
 from scheduler.due import Taken
 from scheduler.turns import Turns as TurnsDue
+from tests.core import projector_of
 from tests.stores import Store
 
 ORIGIN = Origin(at="", by="test", cause="request-1")
@@ -45,7 +45,7 @@ class Hall:
         self.desk = self.another_desk()
         self.turns = Turns(server)
         name = f"projector-{os.urandom(4).hex()}"
-        self.consumer = Consumer(server, HOME.journal("tokens"), group=PROJECTOR, name=name)
+        self.consumer = projector_of(server, HOME, name, kind="tokens")
 
     def another_desk(self, *, ban: str = "forever", takes_per_minute: int = 0) -> Desk:
         """Another process's."""

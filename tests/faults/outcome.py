@@ -9,8 +9,7 @@ import httpx
 from duestream import tasks
 from duestream.applying import PROJECTED
 from duestream.events import Entry, entry_of
-from duestream.group import PROJECTOR
-from duestream.keys import Keys
+from duestream.keys import KINDS, Keys
 from duestream.server import connect
 from duestream.verifying import Report, Verification
 from tests.faults.load import Known
@@ -46,8 +45,8 @@ async def settled(store: Store) -> None:
 
         async def idle() -> bool:
             for keys in map(Keys, range(store.shards)):
-                for journal in (keys.journal("tasks"), keys.journal("jobs")):
-                    _, done = await server.run("horizon", [journal], [PROJECTOR, ""])
+                for kind in KINDS:
+                    _, done = await server.run("horizon", [keys.progress(kind), keys.journal(kind)], [""])
                     if not done:
                         return False
             soon = await server.clock_ms() + 1000  # only now: what is projected may be due

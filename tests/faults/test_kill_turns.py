@@ -9,7 +9,6 @@ import msgspec
 
 from duestream.applying import TOKENS
 from duestream.events import Entry, entry_of
-from duestream.group import PROJECTOR
 from duestream.queues import LIVE, STATUS_OF
 from duestream.server import connect
 from duestream.turn_verifying import verify_lines
@@ -143,7 +142,7 @@ async def _nobody_left(store: Store) -> bool:
 
 async def _projected(store: Store) -> bool:
     async with connect(store.url) as server:
-        _, done = await server.run("horizon", [HOME.journal("tokens")], [PROJECTOR, ""])
+        _, done = await server.run("horizon", [HOME.progress("tokens"), HOME.journal("tokens")], [""])
         return bool(done)
 
 

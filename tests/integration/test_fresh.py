@@ -7,8 +7,7 @@ import pytest
 from duestream.applying import TASKS, apply
 from duestream.errors import Behind
 from duestream.fresh import Freshness
-from duestream.group import PROJECTOR, Consumer
-from tests.core import Core
+from tests.core import Core, projector_of
 
 
 async def test_an_empty_journal_is_applied(core: Core) -> None:
@@ -28,7 +27,7 @@ async def test_an_entry_that_is_delivered_and_not_applied_holds_the_horizon_back
     await fast.create()
     held = await slow.read(count=1, block_ms=1)
     await fast.create()
-    quick = Consumer(fast.server, slow.stream, group=PROJECTOR, name="quick")
+    quick = projector_of(fast.server, keys, "quick")
     await apply(fast.server, keys, TASKS, await quick.read(count=10, block_ms=1))
 
     with pytest.raises(Behind):
@@ -45,18 +44,19 @@ async def test_entries_after_the_question_do_not_hold_it_back(core: Core) -> Non
     for _ in core.shards:
         await core.create()
 
-    upto, done = await core.server.run("horizon", [keys.journal("tasks")], [PROJECTOR, ""])
+    names = [keys.progress("tasks"), keys.journal("tasks")]
+    upto, done = await core.server.run("horizon", names, [""])
     earlier = f"{int(upto.partition('-')[0]) - 1}-0"
 
     assert not done
-    assert await core.server.run("horizon", [keys.journal("tasks")], [PROJECTOR, earlier]) in (
+    assert await core.server.run("horizon", names, [earlier]) in (
         [earlier, 1],
         [earlier, 0],
     )
     await core.project()
     for _ in core.shards:
         await core.create()
-    assert await core.server.run("horizon", [keys.journal("tasks")], [PROJECTOR, upto]) == [upto, 1]
+    assert await core.server.run("horizon", names, [upto]) == [upto, 1]
 
 
 async def test_many_that_wait_are_all_woken_by_one_batch(core: Core) -> None:

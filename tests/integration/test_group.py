@@ -2,16 +2,14 @@
 
 import asyncio
 
-from duestream.applying import TASKS
-from duestream.group import PROJECTOR, Consumer
-from duestream.lifecycle import wait
-from projector.projection import Projection
-from projector.recovery import Recovery
+from duestream.group import Consumer
 from tests.core import Core
+
+GROUP = "readers"
 
 
 def consumer(core: Core, name: str) -> Consumer:
-    return Consumer(core.server, core.shards[0].journal("tasks"), group=PROJECTOR, name=name)
+    return Consumer(core.server, core.shards[0].journal("tasks"), group=GROUP, name=name)
 
 
 async def fill(core: Core, count: int) -> list[str]:
@@ -71,35 +69,5 @@ async def test_only_consumers_that_are_gone_and_hold_nothing_are_forgotten(core:
 
     await own.forget_idle(idle_ms=-1)
 
-    consumers = await core.server.call("XINFO", "CONSUMERS", own.stream, PROJECTOR)
+    consumers = await core.server.call("XINFO", "CONSUMERS", own.stream, GROUP)
     assert {flat[1] for flat in consumers} == {"holding", "own"}
-
-
-async def test_recovery_applies_what_a_dead_projector_was_given(core: Core) -> None:
-    dead = consumer(core, "dead")
-    await dead.join()
-    ids = await fill(core, 5)
-    assert len(await dead.read(count=10, block_ms=1)) == 5
-    stop = asyncio.Event()
-    recovery = Recovery(consumer(core, "living"), core.shards[0], TASKS, stop)
-
-    async with asyncio.timeout(15):
-        while (await core.server.call("XPENDING", dead.stream, PROJECTOR))[0]:
-            await recovery.once()
-
-    assert len(await core.tasks.get_many([int(id) for id in ids])) == 5
-    assert not await wait(stop, 0.001)
-
-
-async def test_a_projector_that_is_stopped_applies_what_it_was_given_before_it_goes(core: Core) -> None:
-    keys, stopping = core.shards[0], consumer(core, "stopping")
-    await stopping.join()
-    ids = await fill(core, 5)
-    await stopping.read(count=3, block_ms=1)  # and the stop comes before the answer
-    stop = asyncio.Event()
-    stop.set()
-
-    await Projection(stopping, keys, TASKS, stop).once()
-
-    assert (await core.server.call("XPENDING", stopping.stream, PROJECTOR))[0] == 0
-    assert None not in [await core.tasks.get(int(id), fresh=False) for id in ids[:3]]

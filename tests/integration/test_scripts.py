@@ -1,6 +1,5 @@
 """The scripts on a real server: they reach it whether it knows them or not, and those of the list and the counters."""
 
-import pytest
 from redis import Redis
 
 from duestream.group import PROJECTOR
@@ -15,7 +14,7 @@ async def test_a_script_runs_on_a_server_that_has_never_seen_it(store: Store, co
             client.script_flush()
 
     for keys in core.shards:
-        assert await core.server.run("lag", [keys.journal("tasks")], []) == []
+        assert await core.server.run("lag", [keys.journal("tasks"), keys.progress("tasks")], [PROJECTOR]) == []
 
     knowing = 0
     for node in store.nodes:
@@ -66,17 +65,3 @@ async def test_what_stands_of_some_tasks_is_told_in_their_order(core: Core) -> N
     standing = await core.server.run("standing", names, [1, "list", "4", "8"])
 
     assert standing == [[[], "", "", ""], [["rev", "1"], "1 open", "list", ""]]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "done"), [("5-1", 1), ("5-2", 1), ("5-10", 0), ("6-0", 0), ("70-0", 0)], ids=lambda value: str(value)
-)
-async def test_the_horizon_compares_entry_ids_as_numbers(core: Core, wanted: str, done: int) -> None:
-    journal, consumer = core.shards[0].journal("tasks"), core.consumers[0]
-    for entry in ("5-1", "5-2", "5-10", "6-0", "70-0"):
-        await core.server.call("XADD", journal, entry, "a", "b")
-    await consumer.join()
-    await consumer.read(count=4, block_ms=1)
-    await consumer.ack(["5-1", "5-2", "6-0"])  # 5-10 is pending, 70-0 was given to nobody
-
-    assert await core.server.run("horizon", [journal], [PROJECTOR, wanted]) == [wanted, done]
