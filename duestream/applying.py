@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from typing import cast
 
 import msgspec
 
@@ -12,7 +13,7 @@ from duestream.changes import Change, Cleared, fold
 from duestream.events import Entry, Unreadable, entry_of
 from duestream.group import Raw
 from duestream.keys import Keys, Kind
-from duestream.server import Server
+from duestream.server import Server, pack
 
 log = logging.getLogger("duestream.applying")
 
@@ -134,37 +135,35 @@ async def _apply(
     changes: list[str | int] = []
     for change in changed:
         changes += _flat(change, templates, places)
-    args: list[str | bytes | int] = [kind, TOMBSTONE_MS, cleared, projected.place_field]
+    args: list[str | int] = [kind, TOMBSTONE_MS, cleared, projected.place_field]
     args += [len(places), *places, len(templates)]
     for template in templates:
         args += [*map(len, template), *chain.from_iterable(template)]
     args += [len(changed), *changes, *last]
-    newer: int = await server.run("apply", names, args)
+    newer: int = await server.run("apply", names, [pack(args)])
     return newer
 
 
 def _flat(change: Change, templates: dict[Template, int], places: dict[str, int]) -> list[str | int]:
     """A change as `apply` takes it; the names of its fields are in a template, which it shares with others."""
-    names = ["rev"]
-    values: list[str | int] = [change.rev]
-    drops = []
-    for name, value in change.state.items():
-        if value is None:
-            drops.append(name)
-        else:
-            names.append(name)
-            values.append(value)
+    facts, state, rev = change.facts, change.state, str(change.rev)
     if change.gone:
-        names.append("gone")
-        values.append("1")
-    template = (tuple(change.facts), tuple(names), tuple(drops))
+        state = {**state, "gone": "1"}
+    if None in state.values():
+        names = (*(name for name, value in state.items() if value is not None),)
+        template = ((*facts,), ("rev", *names), (*(name for name, value in state.items() if value is None),))
+        values: Iterable[str | None] = (state[name] for name in names)
+    else:
+        template = ((*facts,), ("rev", *state), ())
+        values = state.values()
     return [
         change.id,
-        change.rev,
-        change.number,
-        "" if change.due is None else change.due,
+        rev,
+        str(change.number),
+        "" if change.due is None else str(change.due),
         0 if change.gone else places[change.place],
         templates.setdefault(template, len(templates) + 1),
-        *change.facts.values(),
-        *values,
+        *facts.values(),
+        rev,
+        *cast("Iterable[str]", values),
     ]

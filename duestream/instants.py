@@ -8,6 +8,8 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
+import msgspec
+
 from duestream.errors import Misuse
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,6 +21,8 @@ ISO_8601 = (
 _ISO_8601 = re.compile(ISO_8601)
 _STORED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.(?:\d{3}|\d{6})Z$")
 _MILLISECOND = timedelta(milliseconds=1)
+_WHOLE = len('"2026-11-22T12:00:00.000001Z"')
+_encode = msgspec.json.Encoder().encode
 _NUMBER = re.compile(r"^(\d+(?:\.\d+)?)$")
 _SPAN = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 
@@ -36,7 +40,8 @@ def stamp_ms(at: int) -> str:
 
 def exact(at: datetime) -> str:
     """`2026-11-22T12:00:00.000000Z`"""
-    return _utc(at).isoformat(timespec="microseconds")[:-6] + "Z"
+    text = _encode(_utc(at)).decode()  # in quotes; a fifth of the time that `isoformat` takes
+    return text[1:-1] if len(text) == _WHOLE else text[1:20] + ".000000Z"
 
 
 def _utc(at: datetime) -> datetime:
@@ -50,10 +55,14 @@ def shown(text: str) -> str:
     return text[:-4] + "Z" if len(text) == 27 and text.endswith("000Z") else text
 
 
-@lru_cache(maxsize=256)
 def ms(text: str) -> int:
     """ms since the epoch of a stored instant, rounded down. Raises ValueError."""
-    return (datetime.fromisoformat(check(text)) - EPOCH) // _MILLISECOND
+    if not _STORED.match(text):
+        raise ValueError(f"expected an instant in UTC, got {text!r}")
+    return (datetime.fromisoformat(text) - EPOCH) // _MILLISECOND
+
+
+ms_of_stamp = lru_cache(maxsize=256)(ms)  # the same for stamps, which many entries of a batch share
 
 
 @lru_cache(maxsize=256)  # a batch has many of one millisecond

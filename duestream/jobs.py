@@ -219,6 +219,7 @@ STEPS: Steps = {
 EVENTS = Events(*STEPS)
 ENDS: tuple[type[Event], ...] = (JobSucceeded, JobFailed, JobMissed, JobCanceled, JobStopped)
 
+_ACCEPTED = (JobSubmitted, JobScheduled)
 _LOST = "lost"
 _STATUS = {kind: step.to for kind, step in STEPS.items()}
 _encode = msgspec.json.Encoder().encode
@@ -334,7 +335,7 @@ def _change(entry: Entry, event: Event) -> Change:
         facts[f"a{event.attempt}"] = f"{entry.at} {entry.by}"
     elif isinstance(event, Ended):
         due, state = _ending(entry, event, facts)
-    elif isinstance(event, JobSubmitted | JobScheduled):
+    elif isinstance(event, _ACCEPTED):
         facts["spec"] = entry.data
         facts["create_dt"] = entry.at
         when = event.run_at if isinstance(event, JobScheduled) else event.deadline
@@ -392,7 +393,7 @@ def _other(entry: Entry, event: Event, facts: dict[str, str]) -> tuple[int | Non
 
 
 def _forgetting(entry: Entry, keep: int) -> int | None:
-    return instants.ms(entry.at) + keep * 1000 if keep else None
+    return instants.ms_of_stamp(entry.at) + keep * 1000 if keep else None
 
 
 def _end_of(entry: Entry, event: Ended, error: str) -> str:

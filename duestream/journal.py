@@ -25,7 +25,7 @@ from duestream.errors import InFlight, KeyReused, Refused
 from duestream.events import Event, Origin, Step, Steps, Transition, data_of
 from duestream.gate import Gate
 from duestream.keys import Keys, Kind, shard_of
-from duestream.server import Server
+from duestream.server import Server, pack
 
 LARGEST_CALL = 500  # transitions: keeps a script's run below a few ms
 OWN = "jobs"  # the endpoint of webhooks whose URLs entities bring themselves
@@ -209,7 +209,7 @@ class _Lane:
         steps: dict[type[Event], tuple[int, Step]] = {}
         queues: dict[str, int] = {}
         onces: list[str] = []
-        asked: list[str | bytes | int] = []
+        asked: list[Any] = []
         for command in commands:
             once, origin = command.once, command.origin
             if once is not None:
@@ -230,11 +230,11 @@ class _Lane:
                 if known is None:
                     known = steps[type(event)] = (len(steps) + 1, journal.steps[type(event)])
                 number, step = known
-                asked += (number, transition.id, transition.rev, data_of(event))
+                asked += (number, transition.id, str(transition.rev), data_of(event).decode())
                 if step.fenced:
-                    asked.append(transition.attempt)
+                    asked.append(str(transition.attempt))
                 if step.begins:
-                    asked += (transition.attempt, transition.entry)
+                    asked += (str(transition.attempt), transition.entry)
                 if step.unique:
                     asked.append(transition.unique)
                 if step.done or step.ready:
@@ -245,16 +245,16 @@ class _Lane:
                     if step.done:
                         asked.append(queue)
                     if step.ready:
-                        asked += (queue, transition.work)
+                        asked += (queue, transition.work.decode())
                 if step.hooks:
                     asked.append(getattr(event, "webhook", ""))
 
-        args: list[str | bytes | int] = [keys.shard, len(journal.shards), self._calls, LANE_MS, ONCE_MS]
+        args: list[Any] = [keys.shard, len(journal.shards), str(self._calls), LANE_MS, ONCE_MS]
         args += (RUNNERS, len(queues), journal.over, len(steps))
         for type_, (_, step) in steps.items():
             args += (type_.type, f" {step.start} " if step.start else "", step.to, step.flags)
         args += asked
-        said = await journal.server.run("append", [*names, *onces], args, patience=PATIENCE)
+        said = await journal.server.run("append", [*names, *onces], [pack(args)], patience=PATIENCE)
         answers: list[list[Any]] = msgspec.json.decode(said)
         for command, answer in zip(commands, answers, strict=True):
             self._count(command, answer)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+import msgspec
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -67,6 +68,8 @@ BLOCKING = ("XREAD", "XREADGROUP")
 FIRST_PAUSE = 0.05  # seconds
 LEARNING = 30.0  # seconds that a cluster may take to tell its nodes
 LONGEST_BLOCK = 5.0  # seconds that a command may block; well below the socket's time limit
+
+pack = msgspec.msgpack.Encoder().encode  # one argument of many, for a script to unpack: texts and numbers, no bytes
 
 Result = TypeVar("Result")
 Part = str | bytes | int | float

@@ -71,6 +71,7 @@ STEPS: Steps = {
     TaskDeleted: Step(start=OPEN, to=""),
 }
 EVENTS = Events(TaskCreated, TaskUpdated, TaskExpiring, TaskDeleted, TasksCleared)
+_STATEFUL = (TaskCreated, TaskUpdated, TaskExpiring)
 
 FIELDS = ("rev", "state", "create_dt")  # of the read model; `state` is a TaskState as JSON
 _ID = re.compile(r"0|[1-9][0-9]{0,15}")
@@ -175,7 +176,7 @@ def _change(entry: Entry, event: Event) -> Change:
         facts["create_dt"] = entry.at
     if isinstance(event, TaskDeleted):
         return Change(id=entry.id, rev=entry.rev, facts=facts, state={"state": None}, number=number, gone=True)
-    assert isinstance(event, TaskCreated | TaskUpdated | TaskExpiring)
+    assert isinstance(event, _STATEFUL)
     notice_dt = None if isinstance(event, TaskExpiring) else event.notice_dt
     if notice_dt is not None:
         due = instants.ms(notice_dt)

@@ -11,44 +11,46 @@
 -- KEYS[8]   ZSET   due sweeps
 -- KEYS[9..] ZSET   the kind's lists
 -- KEYS[..]  HASH   one model per change, in order
--- ARGV[1]   kind   ARGV[2] ms to keep a tombstone   ARGV[3] highest id cleared, "0" if none
--- ARGV[4]   the models' field that names the list in which they stand, "" where there is one list
--- ARGV[5]   number of lists, then their names
--- ARGV[..]  number of templates, then per template: f, s, d, then the names of f fields that always hold, of s that
+-- ARGV[1]   MessagePack: one flat array, which costs a fraction of what as many arguments do; numbers are texts where
+--           they go on to Redis:
+--   1..3    kind, ms to keep a tombstone, highest id cleared (0 if none)
+--   4       the models' field that names the list in which they stand, "" where there is one list
+--   5..     number of lists, then their names
+--   ..      number of templates, then per template: f, s, d, then the names of f fields that always hold, of s that
 --           hold if the change is newer, and of d that go if it is newer
--- ARGV[..]  number of changes, then per change: id, rev, number in the list, due ms ("" if none), which list (0: gone),
---           which template, and the values of its f + s fields
--- ARGV[..]  number of dead entries, then per dead entry: entry id, reason, n, and the entry's n fields and values
--- ARGV[..]  of the stretch that is applied with this call: first entry, last entry, how many; nothing if there is none
+--   ..      number of changes, then per change: id, rev (text), number in the list (text), due ms (text, "" if none),
+--           which list (0: gone), which template, and the values of its f + s fields
+--   ..      number of dead entries, then per dead entry: entry id, reason, n, and the entry's n fields and values
+--   ..      of the stretch that is applied with this call: first entry, last entry, how many; nothing if there is none
 --
 -- Returns how many changes were newer than what stood there. Of older ones only the fields that always hold are
 -- written; what a clear covers is removed. An entry that was put aside before is not put aside again.
 
+local args = cmsgpack.unpack(ARGV[1])
 local journal, progress, view, due = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local cleared = tonumber(redis.call('HGET', view, 'cleared') or 0)
-if tonumber(ARGV[3]) > cleared then
-  cleared = tonumber(ARGV[3])
-  redis.call('HSET', view, 'cleared', ARGV[3])
-  redis.call('ZADD', KEYS[8], 0, ARGV[1])
+if args[3] > cleared then
+  cleared = args[3]
+  redis.call('HSET', view, 'cleared', args[3])
+  redis.call('ZADD', KEYS[8], 0, args[1])
   redis.call('XADD', KEYS[6], 'MAXLEN', 1, '*', 'due', 'sweeps')
 end
 
-local place_field, lists = ARGV[4], tonumber(ARGV[5])
-local list_of, listed, unlisted = {}, {}, {}  -- places are told by the texts of their numbers
+local place_field, lists = args[4], args[5]
+local list_of, listed, unlisted = {}, {}, {}
 for n = 1, lists do
-  local place = tostring(n)
-  list_of[ARGV[5 + n]] = place
-  listed[place], unlisted[place] = {}, {}
+  list_of[args[5 + n]] = n
+  listed[n], unlisted[n] = {}, {}
 end
 
 local i = 7 + lists
 local templates = {}
-for t = 1, tonumber(ARGV[i - 1]) do
-  local f, s, d = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+for t = 1, args[i - 1] do
+  local f, s, d = args[i], args[i + 1], args[i + 2]
   local template = {f = f, n = f + s, pairs = {}, drops = {}}
-  for n = 1, f + s do template.pairs[2 * n - 1] = ARGV[i + 2 + n] end
-  for n = 1, d do template.drops[n] = ARGV[i + 2 + f + s + n] end
-  templates[tostring(t)] = template
+  for n = 1, f + s do template.pairs[2 * n - 1] = args[i + 2 + n] end
+  for n = 1, d do template.drops[n] = args[i + 2 + f + s + n] end
+  templates[t] = template
   i = i + 3 + f + s + d
 end
 
@@ -58,25 +60,25 @@ earliest = earliest and tonumber(earliest) or math.huge
 local wake, newer = false, 0
 local first = i + 1
 i = first
-for c = 1, tonumber(ARGV[first - 1]) do
-  local id, rev, at, place = ARGV[i], ARGV[i + 1], ARGV[i + 3], ARGV[i + 4]
-  local template = templates[ARGV[i + 5]]
-  local fields, n, number = template.pairs, template.n, ARGV[i + 2]
-  for value = 1, n do fields[2 * value] = ARGV[i + 5 + value] end
+for c = 1, args[first - 1] do
+  local id, rev, at, place = args[i], args[i + 1], args[i + 3], args[i + 4]
+  local template = templates[args[i + 5]]
+  local fields, n, number = template.pairs, template.n, args[i + 2]
+  for value = 1, n do fields[2 * value] = args[i + 5 + value] end
   i = i + 6 + n
   local model = KEYS[8 + lists + c]
   if cleared > 0 and (tonumber(id) or math.huge) <= cleared then
     redis.call('UNLINK', model)
-    for _, ids in pairs(unlisted) do ids[#ids + 1] = id end
+    for _, ids in ipairs(unlisted) do ids[#ids + 1] = id end
     disarmed[#disarmed + 1] = id
   else
     local stood, before
     if place_field == '' then
       stood = redis.call('HGET', model, 'rev')
-      before = stood and '1' or '0'
+      before = stood and 1 or 0
     else
       local stands = redis.call('HMGET', model, 'rev', place_field)
-      stood, before = stands[1], list_of[stands[2]] or '0'
+      stood, before = stands[1], list_of[stands[2]] or 0
     end
     if not stood or tonumber(rev) > tonumber(stood) then
       newer = newer + 1
@@ -97,35 +99,35 @@ for c = 1, tonumber(ARGV[first - 1]) do
           to[size + 1], to[size + 2] = number, id
         end
       end
-      if place == '0' then redis.call('PEXPIRE', model, ARGV[2]) end
+      if place == 0 then redis.call('PEXPIRE', model, args[2]) end
     else
       redis.call('HSET', model, unpack(fields, 1, 2 * template.f))
     end
   end
 end
 
-local function in_thousands(command, key, args)
-  for n = 1, #args, 1000 do redis.call(command, key, unpack(args, n, math.min(n + 999, #args))) end
+local function in_thousands(command, key, list)
+  for n = 1, #list, 1000 do redis.call(command, key, unpack(list, n, math.min(n + 999, #list))) end
 end
 for n = 1, lists do
-  in_thousands('ZADD', KEYS[8 + n], listed[tostring(n)])
-  in_thousands('ZREM', KEYS[8 + n], unlisted[tostring(n)])
+  in_thousands('ZADD', KEYS[8 + n], listed[n])
+  in_thousands('ZREM', KEYS[8 + n], unlisted[n])
 end
 in_thousands('ZADD', due, armed)
 in_thousands('ZREM', due, disarmed)
 
-local dead, through = tonumber(ARGV[i]), applied_through(progress)
+local dead, through = args[i], applied_through(progress)
 i = i + 1
 for _ = 1, dead do
-  local n = tonumber(ARGV[i + 2])
-  if after(ARGV[i], through) then
-    redis.call('XADD', KEYS[7], '*', 'entry', ARGV[i], 'kind', ARGV[1], 'reason', ARGV[i + 1],
-      unpack(ARGV, i + 3, i + 2 + n))
+  local n = args[i + 2]
+  if after(args[i], through) then
+    redis.call('XADD', KEYS[7], '*', 'entry', args[i], 'kind', args[1], 'reason', args[i + 1],
+      unpack(args, i + 3, i + 2 + n))
   end
   i = i + 3 + n
 end
-if ARGV[i] then account(progress, journal, ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])) end
+if args[i] then account(progress, journal, args[i], args[i + 1], args[i + 2]) end
 
-if wake then redis.call('XADD', KEYS[6], 'MAXLEN', 1, '*', 'due', ARGV[1]) end
-redis.call('XADD', KEYS[5], 'MAXLEN', 1, '*', 'applied', ARGV[1])
+if wake then redis.call('XADD', KEYS[6], 'MAXLEN', 1, '*', 'due', args[1]) end
+redis.call('XADD', KEYS[5], 'MAXLEN', 1, '*', 'applied', args[1])
 return newer

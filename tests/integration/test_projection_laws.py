@@ -1,20 +1,19 @@
-"""Random histories of commands through the real scripts on fakeredis, projected in any order, any number of times."""
+"""Random histories of commands through the real scripts, projected in any order, any number of times."""
 
 import asyncio
-import os
 from typing import Any
 
 import pytest
-from fakeredis import FakeAsyncRedis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from duestream.applying import TASKS, apply
 from duestream.errors import Refused
 from duestream.events import Event
-from duestream.server import Server
+from duestream.server import connect
 from duestream.tasks import TaskCreated, TaskDeleted, TasksCleared
 from tests.core import ORIGIN, Core
+from tests.stores import Store
 from tests.unit.histories import creations, notices, updates
 
 commands: st.SearchStrategy[Event] = st.one_of(
@@ -58,13 +57,14 @@ async def deliver(core: Core, order: Any) -> None:
         picks = picks[size:]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(commands, st.integers(0, 5)), max_size=12), st.data())
-def test_models_equal_the_fold_however_entries_are_delivered(history: list[tuple[Event, int]], order: Any) -> None:
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(history=st.lists(st.tuples(commands, st.integers(0, 5)), max_size=12), order=st.data())
+def test_models_equal_the_fold_however_entries_are_delivered(
+    valkey: Store, history: list[tuple[Event, int]], order: Any
+) -> None:
     async def run() -> None:
-        client = FakeAsyncRedis(decode_responses=True, host=os.urandom(8).hex())
-        core = Core(Server(client), 1)
-        try:
+        async with connect(valkey.url) as server:
+            core = Core(server, 1)
             alive = await carry_out(core, history)
             await deliver(core, order)
             await core.sweep()
@@ -72,7 +72,6 @@ def test_models_equal_the_fold_however_entries_are_delivered(history: list[tuple
             assert await core.models_equal_the_fold()
             assert {id: int((await core.model(id))["rev"]) for id in alive} == alive
             assert {id for id in alive if await core.head(id) == f"{alive[id]} open"} == set(alive)
-        finally:
-            await client.aclose()
 
+    valkey.flush()
     asyncio.run(run())
