@@ -9,9 +9,10 @@ from api.docs import docs
 from api.hub import Hub
 from api.metrics import Metrics
 from api.origins import Origins
-from api.page import page
+from api.page import is_visit, page
 from api.problems import Problem, on_crash, on_error, on_http_exception, on_problem
 from api.refusals import on_refused
+from api.resources import Resources
 from api.services import Services
 from api.table import table
 from duestream import jobs
@@ -50,19 +51,21 @@ def build(services: Services) -> Starlette:
     guards = [Middleware(Access, keyring=settings.keyring, public_queues=settings.public_queues)]
     if not settings.keyring:
         guards.append(Middleware(Origins, settings=settings))
+    answers = {
+        Problem: on_problem,
+        TurnRefused: on_refused,
+        DuestreamError: on_error,
+        HTTPException: on_http_exception,
+        Exception: on_crash(debug=settings.debug),
+    }
     app = Starlette(
-        routes=[*page(), *(resource.route() for resource in resources), *docs(resources)],
+        routes=[*page(), *docs(resources)],
         middleware=[
             Middleware(Requests, metrics=services.metrics),
             *guards,
+            Middleware(Resources, resources=resources, answers=answers, leave=is_visit),
         ],
-        exception_handlers={
-            Problem: on_problem,
-            TurnRefused: on_refused,
-            DuestreamError: on_error,
-            HTTPException: on_http_exception,
-            Exception: on_crash(debug=settings.debug),
-        },
+        exception_handlers=answers,
     )
     app.router.redirect_slashes = False  # there is one path to each thing
     return app

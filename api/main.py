@@ -9,6 +9,7 @@ from functools import partial
 import uvicorn
 
 from api.app import build, services_of
+from api.corking import Protocol
 from duestream.lifecycle import AWAY_AT_START, BACKLOG, bind, process_name, serving
 from duestream.settings import Settings, check_access
 from duestream.turns import open_first_queue
@@ -38,7 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             host=settings.host,
             port=settings.port,
             loop="none",
-            http="httptools",
+            http=Protocol,
             lifespan="off",
             log_config=None,
             access_log=False,
