@@ -1,6 +1,7 @@
 """Real servers to test against: the embedded Valkey, Debian's Redis, and a cluster of three embedded nodes."""
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from duestream import embedded
 
 NODES = 3
 DEADLINE = 20.0
+MEMORY = Path("/dev/shm")
+ROOM = 2**30  # bytes
 
 
 def free_port() -> int:
@@ -33,6 +36,20 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = DEADLI
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def _data() -> Iterator[Path]:
+    """A folder for a server's data, in memory where there is room.
+
+    It outlives a server that is killed, and servers sync it at every write as they do a disk's; but those that build
+    images meanwhile do not keep it busy for half a minute.
+    """
+    memory = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    with tempfile.TemporaryDirectory(
+        prefix="duestream-test-", dir=MEMORY if memory else None, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
 
 
 class Node:
@@ -86,14 +103,13 @@ class Store:
 @contextlib.contextmanager
 def single(name: str, program: str, *options: str) -> Iterator[Store]:
     """One server, one shard."""
-    data = Path(tempfile.mkdtemp(prefix="duestream-test-"))
-    node = Node(program, data, free_port(), *options).start()
-    try:
-        yield Store(name, [node], 1)
-    finally:
-        with contextlib.suppress(AssertionError):
-            node.kill()
-        shutil.rmtree(data, ignore_errors=True)
+    with _data() as data:
+        node = Node(program, data, free_port(), *options).start()
+        try:
+            yield Store(name, [node], 1)
+        finally:
+            with contextlib.suppress(AssertionError):
+                node.kill()
 
 
 @contextlib.contextmanager
@@ -108,8 +124,7 @@ def cluster(shards: int = 4) -> Iterator[Store]:
     with contextlib.ExitStack() as stack:
         nodes: list[Node] = []
         for _ in range(NODES):
-            folder = tempfile.TemporaryDirectory(prefix="duestream-test-", ignore_cleanup_errors=True)
-            data = Path(stack.enter_context(folder))
+            data = stack.enter_context(_data())
             options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port", str(free_port()))
             node = Node(str(embedded.binary()), data, free_port(), *options).start()
             stack.callback(node.kill)
