@@ -1,7 +1,9 @@
 """What a run was measured on: figures of different machines cannot be compared."""
 
+import asyncio
 import os
 import platform
+import sys
 import tempfile
 import time
 from importlib.metadata import version
@@ -10,6 +12,7 @@ from pathlib import Path
 from duestream.server import connect
 
 SYNCS = 50
+COMPUTING = 1.5  # seconds
 
 
 async def describe(url: str, data: Path) -> str:
@@ -22,6 +25,21 @@ async def describe(url: str, data: Path) -> str:
         f"{platform.system()} {platform.release()}; Python {platform.python_version()}, uvicorn {version('uvicorn')}, "
         f"Starlette {version('starlette')}; {store}, appendfsync always, fsync {_fsync_ms(data):.2f} ms"
     )
+
+
+async def doubling() -> float:
+    """How much more two processes that only compute get done than one: 2 on two cores of one's own, less elsewhere."""
+    alone = await _computed(1)
+    return await _computed(2) / alone
+
+
+async def _computed(processes: int) -> float:
+    program = f"import time; end, n = time.monotonic() + {COMPUTING}, 0\nwhile time.monotonic() < end: n += 1\nprint(n)"
+    started = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+        for _ in range(processes)
+    ]
+    return sum([float((await each.communicate())[0]) for each in started])
 
 
 def _processor() -> str:

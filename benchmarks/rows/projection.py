@@ -5,6 +5,7 @@ import time
 
 from benchmarks.effort import Effort, alternate, middle, rounds
 from benchmarks.figures import per_second
+from benchmarks.machine import doubling
 from benchmarks.samples import tasks
 from benchmarks.stage import Spending, Stage, stage, until
 from benchmarks.table import Row
@@ -15,7 +16,7 @@ from duestream.settings import Settings
 from duestream.tasks import STEPS, create
 
 LEAST = 20_000  # events/s of one process
-LEAST_GAIN = 1.6  # of two over one
+LEAST_GAIN = 0.8  # of two over one, as a share of what the machine gives two processes that only compute
 BACKLOG = 100_000
 IN_FLIGHT = 4  # calls while the backlog is made
 
@@ -27,6 +28,7 @@ async def measure(effort: Effort) -> list[Row]:
         effort, {"one": lambda: project(backlog, 1, costs), "two": lambda: project(backlog, 2, costs)}
     )
     one, two = middle(found["one"]), middle(found["two"])
+    most = await doubling()
     return [
         Row(
             name="events projected by one process",
@@ -40,9 +42,9 @@ async def measure(effort: Effort) -> list[Row]:
             ours=per_second(two),
             theirs=per_second(one),
             ratio=two / one,
-            target="nearly 2",
-            met=two / one >= LEAST_GAIN,
-            detail=f"rounds {rounds(found['two'])}; {costs[-1]}",
+            target=f"nearly 2: ≥ {LEAST_GAIN:g} of what two loops get here",
+            met=two / one >= LEAST_GAIN * most,
+            detail=f"two loops of Python get {most:.2f} of one here; rounds {rounds(found['two'])}; {costs[-1]}",
         ),
     ]
 
