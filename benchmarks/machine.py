@@ -12,7 +12,8 @@ from pathlib import Path
 from duestream.server import connect
 
 SYNCS = 50
-COMPUTING = 1.5  # seconds
+COMPUTING = 0.7  # seconds
+TRIES = 3
 
 
 async def describe(url: str, data: Path) -> str:
@@ -28,9 +29,12 @@ async def describe(url: str, data: Path) -> str:
 
 
 async def doubling() -> float:
-    """How much more two processes that only compute get done than one: 2 on two cores of one's own, less elsewhere."""
-    alone = await _computed(1)
-    return await _computed(2) / alone
+    """How much more two processes that only compute get done than one: 2 on two cores of one's own, less elsewhere.
+
+    Each at its best of some tries, since others may disturb one of them.
+    """
+    found = [(await _computed(1), await _computed(2)) for _ in range(TRIES)]
+    return max(two for _, two in found) / max(one for one, _ in found)
 
 
 async def _computed(processes: int) -> float:
