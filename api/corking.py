@@ -37,6 +37,6 @@ class Corked:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._held:
-            held, self._held = self._held, []
+        held, self._held = self._held, []
+        if held and not self._transport.is_closing():  # else the client went away in this turn
             self._transport.write(b"".join(held))

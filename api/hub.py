@@ -38,12 +38,11 @@ Position = dict[Source, str]
 
 
 class Told(msgspec.Struct, frozen=True):
-    """An entry of a stream. id: of whom it tells; text: the JSON that clients get, made once for all of them."""
+    """An entry of a stream. text: the JSON that clients get, made once for all of them."""
 
     source: Source
     entry: str
     type: str
-    id: str
     text: str
 
 
@@ -216,7 +215,7 @@ def _told(source: Source, raw: Raw) -> Told | None:
         text = msgspec.json.encode(journal_event(source[1], entry)).decode()
     except (Unreadable, ValueError):
         return None  # the projector puts it aside and says so
-    return Told(source, entry.entry, entry.type, entry.id, text)
+    return Told(source, entry.entry, entry.type, text)
 
 
 def _before(one: str, other: str) -> bool:

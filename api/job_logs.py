@@ -1,10 +1,8 @@
 """GET /v1/jobs/{id}/log: what a job's containers put out, as text, or followed as server-sent events."""
 
-import asyncio
-import contextlib
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -15,7 +13,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.events import HEARTBEAT, RETRY_MS, SEND_TIMEOUT
-from api.hub import Dropped
 from api.jobs import NO_CACHE, id_of, unknown
 from api.problems import invalid
 from api.query import Query
@@ -24,14 +21,13 @@ from api.services import Services
 from duestream.errors import Unavailable
 from duestream.job_logs import JobLogs, Piece
 from duestream.jobs import OVER
-from duestream.lifecycle import unless_stopped
 
 log = logging.getLogger("duestream.logs")
 
 STREAM = "text/event-stream"
 STREAMS = ("stdout", "stderr")
 LARGEST_TAIL = 1_000_000
-RECHECK = 15.0  # seconds after which a follower looks by itself, should it have missed what happens to the job
+RECHECK = 1.0  # seconds that a follower waits for output before it looks whether the job is over
 GONE = "forgotten"
 _ENTRY = re.compile(r"\d{1,15}(-\d{1,15})?", re.ASCII)
 
@@ -92,53 +88,22 @@ class LogRoutes:
     async def _follow(self, id: str, wanted: "Wanted", after: str) -> AsyncGenerator[ServerSentEvent, None]:
         yield ServerSentEvent(comment="following", retry=RETRY_MS)
         try:
-            async with self._changes(id) as changed:
-                async for event in self._events(id, wanted, after, changed):
-                    yield event
+            while not self._hub.closed:
+                status = await self._logs.status(id) or GONE  # before the log: what is over writes no more
+                pieces = await self._logs.read(id, after=after)
+                for piece in pieces:
+                    after = piece.entry
+                    if wanted.has(piece):
+                        told = LogEvent(piece.attempt, piece.stream, piece.stamp, piece.text)
+                        yield ServerSentEvent(msgspec.json.encode(told).decode(), event="log", id=after)
+                if pieces:
+                    continue
+                if status in OVER or status == GONE:
+                    yield ServerSentEvent(msgspec.json.encode(LogEnd(status)).decode(), event="end", id=after or None)
+                    return
+                await self._logs.more(id, after=after, seconds=RECHECK)
         except Unavailable:
             return  # the client comes again, and goes on behind what it had last
-
-    @contextlib.asynccontextmanager
-    async def _changes(self, id: str) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever something happens to a job, and when this process stops."""
-        changed = asyncio.Event()
-        listener = await self._hub.join(None, lambda told: told.id == id)
-
-        async def listen() -> None:
-            try:
-                async for _ in self._hub.told(listener):
-                    changed.set()
-            except (Dropped, Unavailable) as error:
-                log.info("a follower looks for itself", extra={"id": id, "reason": type(error).__name__})
-            finally:
-                changed.set()
-
-        listening = asyncio.create_task(listen())
-        try:
-            yield changed
-        finally:
-            listening.cancel()
-            await asyncio.wait((listening,))
-            self._hub.leave(listener)
-
-    async def _events(
-        self, id: str, wanted: "Wanted", after: str, changed: asyncio.Event
-    ) -> AsyncGenerator[ServerSentEvent, None]:
-        while not self._hub.closed:
-            changed.clear()
-            status = await self._logs.status(id) or GONE  # before the log: what is over writes no more
-            pieces = await self._logs.read(id, after=after)
-            for piece in pieces:
-                after = piece.entry
-                if wanted.has(piece):
-                    told = LogEvent(piece.attempt, piece.stream, piece.stamp, piece.text)
-                    yield ServerSentEvent(msgspec.json.encode(told).decode(), event="log", id=after)
-            if pieces:
-                continue
-            if status in OVER or status == GONE:
-                yield ServerSentEvent(msgspec.json.encode(LogEnd(status)).decode(), event="end", id=after or None)
-                return
-            await unless_stopped(self._logs.more(id, after=after, seconds=RECHECK), changed)
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -10,6 +10,10 @@ class Wire:
 
     def __init__(self) -> None:
         self.done: list[bytes | str] = []
+        self.lost = False
+
+    def is_closing(self) -> bool:
+        return self.lost
 
     def write(self, data: bytes) -> None:
         self.done.append(data)
@@ -44,6 +48,18 @@ async def test_closing_sends_first_what_was_written() -> None:
     await asyncio.sleep(0)
 
     assert wire.done == [b"the last words", "closed"]
+
+
+async def test_nothing_is_written_to_a_client_that_went_away_in_the_same_turn() -> None:
+    wire = Wire()
+    corked = Corked(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+
+    corked.write(b"an answer")
+    wire.lost = True
+    await asyncio.sleep(0)
+    corked.close()
+
+    assert wire.done == ["closed"]
 
 
 async def test_all_else_is_the_transports_own() -> None:
