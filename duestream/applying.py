@@ -26,7 +26,8 @@ class Projected(msgspec.Struct, frozen=True):
     """How one kind is projected: its pure function, and the keys of what that changes.
 
     places: the names of its lists, or of those in which some entities may stand; place_field: the models' field that
-    tells in which one they do, "" where there is one list.
+    tells in which one they do, "" where there is one list; batch: how many entries to read at once: many where an
+    entity's follow one another closely, which are one write then.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Projected(msgspec.Struct, frozen=True):
     due: Callable[[Keys], str]
     places: Callable[[Iterable[Change]], Sequence[str]] = lambda _: ("list",)
     place_field: str = ""
+    batch: int = LARGEST
 
     def lists(self, keys: Keys, places: Iterable[str]) -> list[str]:
         """The keys of some of its lists."""
@@ -49,6 +51,7 @@ JOBS = Projected(
     due=Keys.due_jobs,
     places=lambda _: jobs.STATUSES,
     place_field="status",
+    batch=2000,
 )
 TOKENS = Projected(
     kind="tokens",
@@ -74,20 +77,17 @@ def understand(projected: Projected, batch: Sequence[Raw]) -> Read:
     changes: list[Change] = []
     cleared = 0
     dead: list[tuple[Raw, str]] = []
-    for entry, fields in batch:
+    for raw in batch:
         try:
-            change = projected.project(entry_of(entry, fields))
+            change = projected.project(entry_of(*raw))
         except Unreadable as error:
-            dead.append(((entry, fields), str(error)))
+            dead.append((raw, str(error)))
             continue
-        if isinstance(change, Cleared):
+        if type(change) is Cleared:
             cleared = max(cleared, change.through)
         else:
-            changes.append(change)
+            changes.append(cast("Change", change))
     return Read(fold(changes), cleared, dead)
-
-
-Template = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # names of facts, of state, of what has none
 
 
 async def apply(server: Server, keys: Keys, projected: Projected, batch: Sequence[Raw], *, stretch: bool = True) -> int:
@@ -137,33 +137,33 @@ async def _apply(
         changes += _flat(change, templates, places)
     args: list[str | int] = [kind, TOMBSTONE_MS, cleared, projected.place_field]
     args += [len(places), *places, len(templates)]
-    for template in templates:
-        args += [*map(len, template), *chain.from_iterable(template)]
+    for rev, place, *fields in templates:
+        args += [str(rev), place, *map(len, fields), *chain.from_iterable(fields)]
     args += [len(changed), *changes, *last]
     newer: int = await server.run("apply", names, [pack(args)])
     return newer
 
 
+Names = tuple[str, ...]
+Template = tuple[int, int, Names, Names, Names]  # revision, list (0: gone), names of facts, of state, of what has none
+
+
 def _flat(change: Change, templates: dict[Template, int], places: dict[str, int]) -> list[str | int]:
-    """A change as `apply` takes it; the names of its fields are in a template, which it shares with others."""
-    facts, state, rev = change.facts, change.state, str(change.rev)
+    """A change as `apply` takes it: what others have too is in a template."""
+    state = change.state
     if change.gone:
         state = {**state, "gone": "1"}
+    without: Names = ()
     if None in state.values():
-        names = (*(name for name, value in state.items() if value is not None),)
-        template = ((*facts,), ("rev", *names), (*(name for name, value in state.items() if value is None),))
-        values: Iterable[str | None] = (state[name] for name in names)
-    else:
-        template = ((*facts,), ("rev", *state), ())
-        values = state.values()
+        without = (*(name for name, value in state.items() if value is None),)
+        state = {name: value for name, value in state.items() if value is not None}
+    place = 0 if change.gone else places[change.place]
+    template = (change.rev, place, (*change.facts,), (*state,), without)
     return [
         change.id,
-        rev,
         str(change.number),
         "" if change.due is None else str(change.due),
-        0 if change.gone else places[change.place],
         templates.setdefault(template, len(templates) + 1),
-        *facts.values(),
-        rev,
-        *cast("Iterable[str]", values),
+        *change.facts.values(),
+        *cast("Iterable[str]", state.values()),
     ]

@@ -93,16 +93,17 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 _USUAL = ["type", "id", "rev", "at", "by", "v", "data"]  # as `put` in lua/_heads.lua writes them
+_CAUSED = [*_USUAL, "cause"]
 
 
 def entry_of(entry: str, fields: list[str]) -> Entry:
     """The entry that a stream holds as names and values in turn. Raises Unreadable."""
-    if fields[:14:2] == _USUAL and len(fields) in (14, 16) and fields[5].isdecimal() and fields[11] == "1":
-        cause = fields[15] if fields[14:15] == ["cause"] else ""
-        if cause or len(fields) == 14:
-            rev = int(fields[5])
-            if rev > 0:
-                return Entry(entry, fields[1], fields[3], rev, fields[7], fields[9], fields[13], cause)
+    names = fields[::2]
+    if names in (_CAUSED, _USUAL) and fields[11] == "1" and fields[5].isdecimal():
+        rev = int(fields[5])
+        if rev > 0:
+            cause = fields[15] if len(names) == len(_CAUSED) else ""
+            return Entry(entry, fields[1], fields[3], rev, fields[7], fields[9], fields[13], cause)
     named = dict(zip(fields[::2], fields[1::2], strict=True))
     try:
         found = Entry(

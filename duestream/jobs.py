@@ -328,7 +328,7 @@ def project(entry: Entry) -> Change:
 def _change(entry: Entry, event: Event) -> Change:
     kind, status = type(event), _STATUS[type(event)]
     facts = {event_field(entry.rev): entry.entry}
-    due, state = None, JobState(instants.check(entry.at))
+    due, state = None, JobState(instants.check_stamp(entry.at))
     if kind is JobForgotten:
         return Change(id=entry.id, rev=entry.rev, facts=facts, state={"status": None, "state": None}, gone=True)
     if isinstance(event, JobStarted):

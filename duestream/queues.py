@@ -165,7 +165,7 @@ def project(entry: Entry) -> Change:
     """What an entry of the tokens' journal does to the read models. Raises Unreadable."""
     event = EVENTS.decode(entry)
     try:
-        instants.check(entry.at)
+        instants.check_stamp(entry.at)
         if type(event) in STATUSES:
             return _token(entry, event)
         return _queue(entry) if isinstance(event, QueueConfigured) else _ban(entry, event)

@@ -7,7 +7,6 @@ says what is due: an event that sets another expiry arms it, one that keeps the 
 notice itself disarms it.
 """
 
-import re
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -71,10 +70,9 @@ STEPS: Steps = {
     TaskDeleted: Step(start=OPEN, to=""),
 }
 EVENTS = Events(TaskCreated, TaskUpdated, TaskExpiring, TaskDeleted, TasksCleared)
-_STATEFUL = (TaskCreated, TaskUpdated, TaskExpiring)
 
 FIELDS = ("rev", "state", "create_dt")  # of the read model; `state` is a TaskState as JSON
-_ID = re.compile(r"0|[1-9][0-9]{0,15}")
+LONGEST_ID = 16  # digits; the score of a sorted set is exact up to 2**53
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -158,39 +156,33 @@ def expiring(task: Task, now_ms: int) -> TaskExpiring | None:
 def project(entry: Entry) -> Change | Cleared:
     """What an entry of the tasks' journal does to the read models. Raises Unreadable."""
     event = EVENTS.decode(entry)
-    if isinstance(event, TasksCleared):
+    if type(event) is TasksCleared:
         return Cleared(through=event.through)
-    if not _ID.fullmatch(entry.id):
+    if not entry.id.isdecimal() or len(entry.id) > LONGEST_ID or entry.id != str(number := int(entry.id)):
         raise Unreadable(f"field 'id' must be a whole number, and is {entry.id!r}")
     try:
-        return _change(entry, event)
+        return _change(entry, number, event)
     except ValueError as error:
         raise Unreadable(f"field 'at' or a time in 'data': {error}") from None
 
 
-def _change(entry: Entry, event: Event) -> Change:
-    instants.check(entry.at)
+def _change(entry: Entry, number: int, event: Event) -> Change:
+    at = instants.check_stamp(entry.at)
     facts = {event_field(entry.rev): entry.entry}
-    number, due = int(entry.id), None
-    if isinstance(event, TaskCreated):
-        facts["create_dt"] = entry.at
-    if isinstance(event, TaskDeleted):
-        return Change(id=entry.id, rev=entry.rev, facts=facts, state={"state": None}, number=number, gone=True)
-    assert isinstance(event, _STATEFUL)
-    notice_dt = None if isinstance(event, TaskExpiring) else event.notice_dt
-    if notice_dt is not None:
-        due = instants.ms(notice_dt)
+    if type(event) is TaskDeleted:
+        return Change(entry.id, entry.rev, facts, {"state": None}, number=number, gone=True)
+    if type(event) is TaskExpiring:
+        notice_dt, update_dt = None, instants.check(event.update_dt)
+    else:
+        assert isinstance(event, TaskCreated | TaskUpdated)
+        notice_dt, update_dt = event.notice_dt, at
+        if type(event) is TaskCreated:
+            facts["create_dt"] = at
+    due = None if notice_dt is None else instants.ms(notice_dt)
     if event.expiry_dt is not None:
         instants.check(event.expiry_dt)
-    state = TaskState(
-        title=event.title,
-        update_dt=instants.check(event.update_dt) if isinstance(event, TaskExpiring) else entry.at,
-        description=event.description,
-        expiry_dt=event.expiry_dt,
-        notice_dt=notice_dt,
-    )
-    encoded = _encode_state(state).decode()
-    return Change(id=entry.id, rev=entry.rev, facts=facts, state={"state": encoded}, number=number, due=due)
+    state = TaskState(event.title, update_dt, event.description, event.expiry_dt, notice_dt)
+    return Change(entry.id, entry.rev, facts, {"state": _encode_state(state).decode()}, number=number, due=due)
 
 
 def task_of(id: str, fields: list[str | None]) -> Task | None:

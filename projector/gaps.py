@@ -8,7 +8,7 @@ from duestream.keys import Keys
 
 log = logging.getLogger("duestream.projector")
 
-BATCH = 2000  # entries in one step; several of one entity are one write
+BATCH = 2000  # entries in one step
 
 
 async def close_gaps(consumer: Consumer, keys: Keys, projected: Projected, *, upto: str) -> None:

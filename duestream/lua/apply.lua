@@ -16,10 +16,10 @@
 --   1..3    kind, ms to keep a tombstone, highest id cleared (0 if none)
 --   4       the models' field that names the list in which they stand, "" where there is one list
 --   5..     number of lists, then their names
---   ..      number of templates, then per template: f, s, d, then the names of f fields that always hold, of s that
---           hold if the change is newer, and of d that go if it is newer
---   ..      number of changes, then per change: id, rev (text), number in the list (text), due ms (text, "" if none),
---           which list (0: gone), which template, and the values of its f + s fields
+--   ..      number of templates, which changes share, then per template: rev (text), which list (0: gone), f, s, d, then
+--           the names of f fields that always hold, of s that hold if the change is newer, and of d that go if it is
+--   ..      number of changes, then per change: id, number in the list (text), due ms (text, "" if none), which template,
+--           and the values of its f + s fields
 --   ..      number of dead entries, then per dead entry: entry id, reason, n, and the entry's n fields and values
 --   ..      of the stretch that is applied with this call: first entry, last entry, how many; nothing if there is none
 --
@@ -46,43 +46,56 @@ end
 local i = 7 + lists
 local templates = {}
 for t = 1, args[i - 1] do
-  local f, s, d = args[i], args[i + 1], args[i + 2]
-  local template = {f = f, n = f + s, pairs = {}, drops = {}}
-  for n = 1, f + s do template.pairs[2 * n - 1] = args[i + 2 + n] end
-  for n = 1, d do template.drops[n] = args[i + 2 + f + s + n] end
+  local f, s, d = args[i + 2], args[i + 3], args[i + 4]
+  local n = f + s
+  local template = {rev = args[i], place = args[i + 1], facts = 2 * f, n = n, all = 2 * n + 2, pairs = {}, drops = {}}
+  for name = 1, n do template.pairs[2 * name - 1] = args[i + 4 + name] end
+  template.pairs[2 * n + 1], template.pairs[2 * n + 2] = 'rev', template.rev
+  for name = 1, d do template.drops[name] = args[i + 4 + n + name] end
   templates[t] = template
-  i = i + 3 + f + s + d
+  i = i + 5 + n + d
 end
 
 local armed, disarmed = {}, {}
 local earliest = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
 earliest = earliest and tonumber(earliest) or math.huge
 local wake, newer = false, 0
-local first = i + 1
+local first, models = i + 1, 8 + lists
+local count = args[first - 1]
+
+local fresh = {}  -- models of entities that begin in this batch
 i = first
-for c = 1, args[first - 1] do
-  local id, rev, at, place = args[i], args[i + 1], args[i + 3], args[i + 4]
-  local template = templates[args[i + 5]]
-  local fields, n, number = template.pairs, template.n, args[i + 2]
-  for value = 1, n do fields[2 * value] = args[i + 5 + value] end
-  i = i + 6 + n
-  local model = KEYS[8 + lists + c]
+for c = 1, count do
+  local template = templates[args[i + 3]]
+  if template.rev == '1' then fresh[#fresh + 1] = KEYS[models + c] end
+  i = i + 4 + template.n
+end
+local none_stands = #fresh > 0 and redis.call('EXISTS', unpack(fresh)) == 0  -- as it is but for what comes again
+
+i = first
+for c = 1, count do
+  local id, at, template = args[i], args[i + 2], templates[args[i + 3]]
+  local fields, n, place = template.pairs, template.n, template.place
+  for value = 1, n do fields[2 * value] = args[i + 3 + value] end
+  local model = KEYS[models + c]
   if cleared > 0 and (tonumber(id) or math.huge) <= cleared then
     redis.call('UNLINK', model)
     for _, ids in ipairs(unlisted) do ids[#ids + 1] = id end
     disarmed[#disarmed + 1] = id
   else
     local stood, before
-    if place_field == '' then
+    if template.rev == '1' and none_stands then
+      before = 0
+    elseif place_field == '' then
       stood = redis.call('HGET', model, 'rev')
       before = stood and 1 or 0
     else
       local stands = redis.call('HMGET', model, 'rev', place_field)
       stood, before = stands[1], list_of[stands[2]] or 0
     end
-    if not stood or tonumber(rev) > tonumber(stood) then
+    if not stood or tonumber(template.rev) > tonumber(stood) then
       newer = newer + 1
-      redis.call('HSET', model, unpack(fields, 1, 2 * n))
+      redis.call('HSET', model, unpack(fields, 1, template.all))
       if stood and #template.drops > 0 then redis.call('HDEL', model, unpack(template.drops)) end
       if at ~= '' then
         local size = #armed
@@ -96,14 +109,15 @@ for c = 1, args[first - 1] do
         if from then from[#from + 1] = id end
         if to then
           local size = #to
-          to[size + 1], to[size + 2] = number, id
+          to[size + 1], to[size + 2] = args[i + 1], id
         end
       end
       if place == 0 then redis.call('PEXPIRE', model, args[2]) end
     else
-      redis.call('HSET', model, unpack(fields, 1, 2 * template.f))
+      redis.call('HSET', model, unpack(fields, 1, template.facts))
     end
   end
+  i = i + 4 + n
 end
 
 local function in_thousands(command, key, list)
