@@ -5,11 +5,12 @@ import itertools
 import random
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from duestream.applying import TASKS, apply
 from duestream.events import Transition
-from duestream.group import Raw
+from duestream.group import PROJECTOR, Consumer, Raw
 from duestream.journal import Command
 from duestream.lag import lags
 from duestream.lifecycle import wait
@@ -181,6 +182,35 @@ async def test_a_projector_that_is_stopped_applies_what_it_was_given_before_it_g
     await Projection(stopping, keys, TASKS, stop).once()
 
     assert None not in [await core.tasks.get(int(id), fresh=False) for id in ids[:3]]
+
+
+async def test_what_was_asked_for_ahead_is_applied_before_it_goes(core: Core) -> None:
+    """Its second batch is given to it while it applies the first, and the stop comes before the answer."""
+    keys, stop = core.shards[0], asyncio.Event()
+
+    class Stopped(Consumer):
+        reads = 0
+
+        async def read(self, *, count: int, block_ms: int) -> list[Raw]:
+            found = await super().read(count=count, block_ms=block_ms)
+            self.reads += 1
+            if self.reads == 2:
+                stop.set()
+                await asyncio.Event().wait()
+            return found
+
+    stopping = Stopped(core.server, keys.journal("tasks"), group=PROJECTOR, name="stopping", accounts=True)
+    await stopping.join()
+    entries = await fill(core, 5)
+
+    projection = Projection(stopping, keys, msgspec.structs.replace(TASKS, batch=3), stop)
+
+    async with asyncio.timeout(15):
+        while not stop.is_set():
+            await projection.once()
+
+    assert stopping.reads == 2
+    assert (await through(core), await left(core)) == (entries[-1][0], 0)
 
 
 async def test_many_entries_are_applied_by_several_calls_and_accounted_for_by_the_last(fast: Core) -> None:

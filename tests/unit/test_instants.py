@@ -1,5 +1,6 @@
 """Points in time: read as ISO 8601, kept as text that sorts, back again without loss."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -99,10 +100,40 @@ def test_what_only_looks_like_it_is_refused(text: str) -> None:
         instants.parse(text, UTC)
 
 
-@pytest.mark.parametrize("text", ["2026-11-22T12:00:00", "2026-11-22", "soon", ""])
-def test_a_stored_instant_without_a_zone_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        instants.ms(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22T12:00:00",
+        "2026-11-22",
+        "soon",
+        "",
+        "2026-W47-7T12:00:00.123Z",
+        "2026-11-22 12:00:00.123Z",
+        "2026-11-22T12:00:00,123Z",
+        "2026-11-22T12:00:00.123z",
+        "2026-11-31T12:00:00.123Z",
+        "2026-11-22T12:00+00:00:0Z",
+        "２026-11-22T12:00:00.123Z",
+    ],
+)
+def test_what_is_no_stored_instant_is_refused(text: str) -> None:
+    for read in (instants.ms, instants.check, instants.check_stamp):
+        with pytest.raises(ValueError):
+            read(text)
+
+
+@given(moments, st.sampled_from([instants.stamp, instants.exact]), st.integers(0, 26), st.characters(codec="utf-8"))
+def test_one_wrong_character_makes_no_stored_instant(
+    at: datetime, written: Callable[[datetime], str], place: int, wrong: str
+) -> None:
+    text = written(at)
+    changed = text[:place] + wrong + text[place + 1 :]
+
+    try:
+        read = instants.stored(changed)
+    except ValueError:
+        return
+    assert written(read) == changed
 
 
 def test_a_whole_second_is_shown_without_a_fraction_and_whole_milliseconds_as_these() -> None:
