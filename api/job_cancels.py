@@ -7,8 +7,9 @@ import msgspec
 
 from duestream.errors import Refused
 from duestream.events import Origin, Transition
+from duestream.job_models import Job, JobState
 from duestream.job_reading import SCAN, Jobs, read_jobs
-from duestream.jobs import CANCELED, CANCELING, RUNNING, Job, JobCanceled, JobCanceling, JobState, ready_queue
+from duestream.jobs import CANCELED, CANCELING, RUNNING, JobCanceled, JobCanceling, ready_queue
 from duestream.journal import Command, Journal
 from duestream.keys import Keys
 

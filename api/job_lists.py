@@ -14,7 +14,8 @@ from api.problems import invalid
 from api.query import Query, with_sign
 from api.task_lists import CONSISTENCY, instant
 from duestream import instants
-from duestream.jobs import RUNNING, STATUSES, WAITING, Job
+from duestream.job_models import Job
+from duestream.jobs import RUNNING, STATUSES, WAITING
 
 PAGE = 100
 MOST_LISTED = 1000

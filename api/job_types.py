@@ -9,7 +9,7 @@ from api.entries import EventView
 from api.task_types import INSTANT, Stamp
 from duestream import instants
 from duestream.containers import LEAST_CPUS
-from duestream.jobs import Attempt, Job
+from duestream.job_models import Attempt, Job
 from duestream.settings import QUEUE
 
 MOST = 10_000  # jobs in one request

@@ -23,19 +23,17 @@ from api.task_lists import CONSISTENCY
 from duestream import instants
 from duestream.errors import Refused
 from duestream.events import Transition
+from duestream.job_models import Job, JobState, work_of
 from duestream.jobs import (
     CANCELED,
     CANCELING,
     QUEUED,
     SCHEDULED,
-    Job,
     JobRescheduled,
     JobResubmitted,
     JobScheduled,
-    JobState,
     JobSubmitted,
     ready_queue,
-    work_of,
 )
 from duestream.journal import Command
 

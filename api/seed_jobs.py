@@ -24,6 +24,7 @@ from api.services import Services
 from duestream import instants
 from duestream.containers import ContainerSpec, is_allowed
 from duestream.errors import Refused
+from duestream.job_models import Job
 from duestream.jobs import (
     CANCELED,
     CANCELING,
@@ -34,7 +35,6 @@ from duestream.jobs import (
     SCHEDULED,
     SUCCEEDED,
     WAITING,
-    Job,
     JobSpec,
     submitted,
 )

@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from duestream import jobs, queues, tasks
+from duestream import job_models, jobs, queues, tasks
 from duestream.changes import Change, Cleared, fold
 from duestream.events import Entry, Unreadable, entry_of
 from duestream.group import Raw
@@ -46,7 +46,7 @@ class Projected(msgspec.Struct, frozen=True):
 TASKS = Projected(kind="tasks", project=tasks.project, model=Keys.task, due=Keys.due_tasks)
 JOBS = Projected(
     kind="jobs",
-    project=jobs.project,
+    project=job_models.project,
     model=Keys.job,
     due=Keys.due_jobs,
     places=lambda _: jobs.STATUSES,

@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from duestream.events import Entry
 from duestream.fresh import Freshness
-from duestream.jobs import STATUSES, Job, job_of
+from duestream.job_models import Job, job_of
+from duestream.jobs import STATUSES
 from duestream.journal import LARGEST_CALL, PATIENCE
 from duestream.keys import Keys, shard_of
 from duestream.lookups import Lookups, history_of

@@ -10,18 +10,9 @@ import logging
 from duestream import instants
 from duestream.errors import Refused
 from duestream.events import Event, Origin, Transition
+from duestream.job_models import Job, work_of
 from duestream.job_reading import read_jobs
-from duestream.jobs import (
-    QUEUED,
-    RETRYING,
-    SCHEDULED,
-    Job,
-    JobForgotten,
-    JobMissed,
-    JobQueued,
-    ready_queue,
-    work_of,
-)
+from duestream.jobs import QUEUED, RETRYING, SCHEDULED, JobForgotten, JobMissed, JobQueued, ready_queue
 from duestream.journal import Journal
 from duestream.keys import Keys
 from duestream.server import Server

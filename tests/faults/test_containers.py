@@ -13,7 +13,8 @@ import pytest
 
 from duestream import jobs
 from duestream.containers import ContainerSpec
-from duestream.jobs import Job, JobSpec
+from duestream.job_models import Job
+from duestream.jobs import JobSpec
 from tests import images
 from tests.core import JobCore, job_core_on
 from tests.faults.outcome import verified

@@ -11,7 +11,8 @@ import pytest
 
 from duestream.clock import now_ms
 from duestream.handlers import Context, Failure, handler
-from duestream.jobs import Job, JobCanceled, JobSpec
+from duestream.job_models import Job
+from duestream.jobs import JobCanceled, JobSpec
 from tests.core import JobCore
 from tests.running import running, until
 from tests.stores import Store

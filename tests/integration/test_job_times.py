@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from duestream import instants, jobs
+from duestream import instants, job_models, jobs
 from duestream.events import Transition
 from duestream.journal import Command
 from scheduler.due import Taken
@@ -108,7 +108,7 @@ async def test_a_job_that_was_given_up_runs_when_it_is_submitted_again(job_core:
     job = await job_core.jobs.get(id)
     assert job is not None
 
-    transition = Transition(jobs.JobResubmitted(), id, job.rev, queue="default", work=jobs.work_of(job))
+    transition = Transition(jobs.JobResubmitted(), id, job.rev, queue="default", work=job_models.work_of(job))
     await job_core.journal.append(Command(ORIGIN, [transition]))
     await job_core.project()
     await fall_due(job_core)

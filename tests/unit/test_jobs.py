@@ -11,23 +11,8 @@ from duestream import jobs
 from duestream.changes import Change, fold, model_of
 from duestream.containers import ContainerSpec
 from duestream.events import Entry, Event, Unreadable, data_of
-from duestream.jobs import (
-    CANCELING,
-    ENDS,
-    EVENTS,
-    LIVE,
-    OVER,
-    STATUSES,
-    STEPS,
-    Job,
-    JobSpec,
-    Work,
-    job_of,
-    project,
-    ready_queue,
-    submitted,
-    work_of,
-)
+from duestream.job_models import Job, job_of, project, work_of
+from duestream.jobs import CANCELING, ENDS, EVENTS, LIVE, OVER, STATUSES, STEPS, JobSpec, Work, ready_queue, submitted
 
 ID = "01a2041dec2974a6846e6a6d48ce28f7"
 AT = "2026-11-22T12:00:{:02}.000Z"
