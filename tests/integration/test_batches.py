@@ -21,11 +21,11 @@ def many(count: int, once: Once | None = None) -> Command:
 
 
 class Dying(Server):
-    """A server whose client dies after some calls of `advance`."""
+    """A server whose client dies once some chunks of a batch are on the journal; the first one comes with `begin`."""
 
     def __init__(self, server: Server, chunks: int) -> None:
         super().__init__(server.client)
-        self.left = chunks
+        self.left = chunks - 1
 
     async def run(self, name: str, keys: Any, args: Any, *, patience: float = 0) -> Any:
         if name == "advance" and not patience:
@@ -40,6 +40,15 @@ async def die_after(core: Core, chunks: int, command: Command) -> None:
     journal = Journal(Dying(core.server, chunks), "tasks", STEPS, shards=len(core.shards), process="dying")
     with pytest.raises(asyncio.CancelledError):
         await create_many(journal, command)
+
+
+class Repeating(Server):
+    """A server whose client does not get the first answer to any call, and sends it again."""
+
+    async def run(self, name: str, keys: Any, args: Any, *, patience: float = 0) -> Any:
+        if not patience:
+            await super().run(name, keys, args)
+        return await super().run(name, keys, args, patience=patience)
 
 
 async def left_behind(core: Core) -> None:
@@ -58,6 +67,19 @@ async def test_two_thousand_creations_are_on_the_journal_in_order(core: Core) ->
     assert [entry.data for entry in entries] == [f'{{"title":"task {n}"}}' for n in range(2000)]
     assert {entry.rev for entry in entries} == {1}
     assert await core.head(accepted.ids[-1]) == "1 open"
+
+
+@pytest.mark.parametrize("count", [501, 1000, 1499, 2000])
+async def test_a_batch_whose_every_call_is_sent_twice_is_put_there_once(core: Core, count: int) -> None:
+    journal = Journal(Repeating(core.server.client), "tasks", STEPS, shards=len(core.shards), process="repeating")
+
+    accepted = await create_many(journal, many(count))
+
+    assert [(entry.id, entry.data) for entry in await core.entries()] == [
+        (id, f'{{"title":"task {n}"}}') for n, id in enumerate(accepted.ids)
+    ]
+    keys = journal.shards[journal.shard_of(accepted.ids[0])]
+    assert not await core.server.call("ZCARD", keys.due_batches())
 
 
 async def test_a_batch_whose_maker_died_is_finished_exactly_once(core: Core) -> None:
