@@ -210,6 +210,7 @@ class _Lane:
         queues: dict[str, int] = {}
         onces: list[str] = []
         asked: list[Any] = []
+        to_make = 0
         for command in commands:
             once, origin = command.once, command.origin
             if once is not None:
@@ -230,6 +231,7 @@ class _Lane:
                 if known is None:
                     known = steps[type(event)] = (len(steps) + 1, journal.steps[type(event)])
                 number, step = known
+                to_make += not transition.id
                 asked += (number, transition.id, str(transition.rev), data_of(event).decode())
                 if step.fenced:
                     asked.append(str(transition.attempt))
@@ -250,7 +252,7 @@ class _Lane:
                     asked.append(getattr(event, "webhook", ""))
 
         args: list[Any] = [keys.shard, len(journal.shards), str(self._calls), LANE_MS, ONCE_MS]
-        args += (RUNNERS, len(queues), journal.over, len(steps))
+        args += (RUNNERS, len(queues), journal.over, to_make, len(steps))
         for type_, (_, step) in steps.items():
             args += (type_.type, f" {step.start} " if step.start else "", step.to, step.flags)
         args += asked

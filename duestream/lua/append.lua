@@ -18,7 +18,8 @@
 --   4..5     ms to keep the lane, ms to keep a once record
 --   6..7     consumer group of the ready streams, number of ready streams
 --   8        statuses in which an entity lives no more (" failed canceled "), and lets go of its unique key
---   9..      number of steps, then per step: type, from (" open " lists statuses, "" is absent), to ("" is absent),
+--   9        how many ids are to be made at most: they are taken in one step, and what is not used is given back
+--   10..     number of steps, then per step: type, from (" open " lists statuses, "" is absent), to ("" is absent),
 --            flags (see below)
 --   ..       per command: mode ("0"; "1": with an idempotency key; "e": each transition by itself), fingerprint, memo,
 --            at, by, cause, trace, n, and n transitions, each: which step, id ("" makes a new one), rev (text, "0" is
@@ -48,8 +49,11 @@ if last == call then return said end
 if last and tonumber(last) > tonumber(call) then return '[]' end
 local cleared = tonumber(redis.call('HGET', ids, 'cleared') or 0)
 
-local steps, i = {}, 10
-for s = 1, args[9] do
+local to_make, made = args[9], 0
+local taken = to_make > 0 and redis.call('HINCRBY', ids, 'last', to_make) - to_make
+
+local steps, i = {}, 11
+for s = 1, args[10] do
   local flags, step = args[i + 3], {type = args[i], from = args[i + 1], to = args[i + 2], size = 4, may = {}}
   for _, each in ipairs({{'=', 1}, {'+', 2}, {'u', 1}, {'d', 1}, {'r', 2}, {'w', 1}, {'s', 0}}) do
     if string.find(flags, each[1], 1, true) then step[each[1]] = step.size; step.size = step.size + each[2] end
@@ -91,7 +95,8 @@ local done, hooked = {}, false  -- by ready stream: ids of entries; whether a we
 local function accept(at, step, rev, attempt, entry, about)  -- the id
   local id, data = args[at + 1], args[at + 3]
   if id == '' then
-    id = string.format('%d', redis.call('HINCRBY', ids, 'last', 1) * shards + shard)
+    made = made + 1
+    id = string.format('%d', (taken + made) * shards + shard)
   end
   rev = after_text(rev)
   if step['+'] then attempt = after_text(attempt) end
@@ -193,6 +198,7 @@ while i <= last_arg do
   i = following or skip(i + 8, n)
 end
 write_heads(heads)
+if made < to_make then redis.call('HINCRBY', ids, 'last', made - to_make) end
 if hooked then redis.call('XADD', KEYS[8], 'MAXLEN', 1, '*', 'due', 'webhooks') end
 for stream, entries in pairs(done) do
   local name = KEYS[stream]

@@ -7,7 +7,7 @@ import pytest
 
 from duestream.errors import InFlight, KeyReused, Refused, Unavailable
 from duestream.events import Event, Transition
-from duestream.journal import Command, Journal, Once
+from duestream.journal import Accepted, Command, Journal, Once
 from duestream.server import Server
 from duestream.tasks import STEPS, TaskCreated, TaskDeleted, TaskExpiring, TasksCleared, TaskUpdated
 from tests.core import AT, LATER, ORIGIN, PAST, Core, updated
@@ -139,6 +139,31 @@ async def test_one_key_at_one_moment_through_many_processes_is_carried_out_once(
     assert len({each.ids[0] for each in accepted}) == 1
     assert [each.replayed for each in accepted].count(False) == 1
     assert len(await core.raw()) == 1
+
+
+async def test_what_makes_no_entity_takes_no_id(core: Core) -> None:
+    """Of one call, some commands are answered from their once record, and some are refused."""
+    create = Transition(TaskCreated(title="one of some"))
+    once = Once(key="k", fingerprint="f")
+    first = await core.journal.append(Command(ORIGIN, [create, create], once))
+    shard = core.journal.shard_of(first.ids[0])
+    keys = [Once(key=f"another {n}", fingerprint="f") for n in range(64)]
+    others = [key for key in keys if core.journal.shard_for(key) == shard][:2]
+    commands = [
+        Command(ORIGIN, [create, create], once),
+        Command(ORIGIN, [create], others[0]),
+        Command(ORIGIN, [Transition(updated(), first.ids[0], 7), create]),
+        Command(ORIGIN, [create, create], once),
+        Command(ORIGIN, [create], others[1]),
+    ]
+
+    said = await asyncio.gather(*map(core.journal.append, commands), return_exceptions=True)
+
+    made = [each.ids for each in said if isinstance(each, Accepted) and not each.replayed]
+    step = len(core.shards)
+    last = int(first.ids[1])
+    assert made == [[str(last + step)], [str(last + 2 * step)]]
+    assert [type(each) for each in said] == [Accepted, Accepted, Refused, Accepted, Accepted]
 
 
 async def test_a_refused_command_leaves_its_idempotency_key_free(core: Core) -> None:
