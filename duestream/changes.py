@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What one or several events of one entity lead to.
 
     facts: fields that hold whatever else is known; state: fields as of `rev`, None where it has none; place: the list

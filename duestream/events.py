@@ -77,7 +77,7 @@ class Unreadable(Exception):
     """An entry that this version cannot understand; its message says why."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One entry of the journal. `data` is the event as JSON."""
 
     entry: str

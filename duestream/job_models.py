@@ -39,6 +39,7 @@ from duestream.jobs import (
     Work,
 )
 
+_ACCEPTED = (JobSubmitted, JobScheduled)
 _LOST = "lost"
 _STATUS = {kind: step.to for kind, step in STEPS.items()}
 _encode = msgspec.json.Encoder().encode
@@ -144,7 +145,7 @@ def _change(entry: Entry, event: Event) -> Change:
     elif isinstance(event, Ended):
         facts[f"z{event.attempt}"] = _end_of(entry.at, event)
         due, state = _ending(entry, event, facts)
-    elif isinstance(event, JobSubmitted | JobScheduled):
+    elif isinstance(event, _ACCEPTED):
         facts["spec"] = entry.data
         facts["create_dt"] = entry.at
         when = event.run_at if isinstance(event, JobScheduled) else event.deadline
@@ -164,7 +165,7 @@ def _ending(entry: Entry, event: Ended, facts: dict[str, str]) -> tuple[int | No
     if isinstance(event, JobRetrying):
         state = _state(entry.at, run_at=event.run_at, error=event.error, failures=event.failures)
         return instants.ms(event.run_at), state
-    assert isinstance(event, JobFailed | JobStopped)
+    assert isinstance(event, (JobFailed, JobStopped))
     return _forgetting(entry, event.keep), _state(entry.at, error=_error(event))
 
 
@@ -221,7 +222,7 @@ def _plain_end(at: str, outcome: str) -> str:
 
 
 def _error(event: Ended) -> str:
-    return event.error if isinstance(event, JobFailed | JobRetrying) else ""
+    return event.error if isinstance(event, (JobFailed, JobRetrying)) else ""
 
 
 def job_of(id: str, model: dict[str, str]) -> Job | None:

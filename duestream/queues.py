@@ -185,7 +185,7 @@ def _token(entry: Entry, event: Event) -> Change:
         facts["ended_at"], facts["ended"] = entry.at, status
         gone: dict[str, str | None] = {"place": None, "expires_at": None}
         return Change(id=entry.id, rev=entry.rev, facts=facts, state=gone, gone=True)
-    expires_at = event.expires_at if isinstance(event, TokenCalled | TokenClaimed) else None
+    expires_at = event.expires_at if isinstance(event, (TokenCalled, TokenClaimed)) else None
     due = None if expires_at is None else instants.ms(expires_at)
     where = place(found[1], status)
     return Change(

@@ -70,6 +70,7 @@ STEPS: Steps = {
     TaskDeleted: Step(start=OPEN, to=""),
 }
 EVENTS = Events(TaskCreated, TaskUpdated, TaskExpiring, TaskDeleted, TasksCleared)
+_STATEFUL = (TaskCreated, TaskUpdated, TaskExpiring)
 
 FIELDS = ("rev", "state", "create_dt")  # of the read model; `state` is a TaskState as JSON
 LONGEST_ID = 16  # digits; the score of a sorted set is exact up to 2**53
@@ -171,13 +172,13 @@ def _change(entry: Entry, number: int, event: Event) -> Change:
     facts = {event_field(entry.rev): entry.entry}
     if type(event) is TaskDeleted:
         return Change(entry.id, entry.rev, facts, {"state": None}, number=number, gone=True)
-    if type(event) is TaskExpiring:
+    assert isinstance(event, _STATEFUL)
+    if isinstance(event, TaskExpiring):
         notice_dt, update_dt = None, instants.check(event.update_dt)
     else:
-        assert isinstance(event, TaskCreated | TaskUpdated)
         notice_dt, update_dt = event.notice_dt, at
-        if type(event) is TaskCreated:
-            facts["create_dt"] = at
+    if type(event) is TaskCreated:
+        facts["create_dt"] = at
     due = None if notice_dt is None else instants.ms(notice_dt)
     if event.expiry_dt is not None:
         instants.check(event.expiry_dt)
