@@ -39,8 +39,8 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = DEADLI
 
 
 @contextlib.contextmanager
-def _data() -> Iterator[Path]:
-    """A folder for a server's data, in memory where there is room.
+def folder() -> Iterator[Path]:
+    """A folder for a server's data or a browser's, in memory where there is room.
 
     It outlives a server that is killed, and servers sync it at every write as they do a disk's; but those that build
     images meanwhile do not keep it busy for half a minute.
@@ -48,8 +48,8 @@ def _data() -> Iterator[Path]:
     memory = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
     with tempfile.TemporaryDirectory(
         prefix="duestream-test-", dir=MEMORY if memory else None, ignore_cleanup_errors=True
-    ) as folder:
-        yield Path(folder)
+    ) as made:
+        yield Path(made)
 
 
 class Node:
@@ -103,7 +103,7 @@ class Store:
 @contextlib.contextmanager
 def single(name: str, program: str, *options: str) -> Iterator[Store]:
     """One server, one shard."""
-    with _data() as data:
+    with folder() as data:
         node = Node(program, data, free_port(), *options).start()
         try:
             yield Store(name, [node], 1)
@@ -124,7 +124,7 @@ def cluster(shards: int = 4) -> Iterator[Store]:
     with contextlib.ExitStack() as stack:
         nodes: list[Node] = []
         for _ in range(NODES):
-            data = stack.enter_context(_data())
+            data = stack.enter_context(folder())
             options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port", str(free_port()))
             node = Node(str(embedded.binary()), data, free_port(), *options).start()
             stack.callback(node.kill)

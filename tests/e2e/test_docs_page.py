@@ -1,15 +1,14 @@
 """/docs in a browser: the whole API, to be read and tried, and nothing from any other host."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Request, expect
 
-from tests import requires, stores
+from tests import stores
+from tests.e2e.browsers import chromium
 from tests.serving import served
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DEADLINE = 30_000  # ms
 
 
@@ -35,13 +34,10 @@ class Visit:
 
 @pytest.fixture
 def visit() -> Iterator[Visit]:
-    program = requires.chromium()
-    with stores.valkey() as store, served(store) as url, sync_playwright() as playwright:
-        browser: Any = playwright.chromium.launch(executable_path=program, args=ARGS)
+    with stores.valkey() as store, served(store) as url, chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(DEADLINE)
         yield Visit(page, url)
-        browser.close()
 
 
 def test_the_api_is_read_and_tried_without_any_other_host(visit: Visit) -> None:

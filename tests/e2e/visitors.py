@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
-from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, expect
 
-from tests import requires
+from tests.e2e.browsers import chromium, standing
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DEADLINE = 20_000  # ms
 WIDE = {"width": 1280, "height": 900}
 
@@ -30,7 +29,11 @@ class Visitor:
     def visit(self, view: str) -> "Visitor":
         """Go to a view and wait until it is live."""
         self.page.goto(f"{self.url}/#{view}")
-        expect(self["link"]).to_have_text("live")
+        try:
+            expect(self["link"]).to_have_text("live")
+        except AssertionError as error:
+            error.add_note(f"asked for: {self.asked}\n{standing(self.page)}")
+            raise
         return self
 
     def __getitem__(self, id: str) -> Locator:
@@ -109,9 +112,6 @@ class Town:
 @contextlib.contextmanager
 def town(url: str) -> Iterator[Town]:
     """A browser program, and a client without one, for a service."""
-    program = requires.chromium()
     expect.set_options(timeout=DEADLINE)
-    with httpx.Client(base_url=url, timeout=DEADLINE / 1000) as http, sync_playwright() as playwright:
-        browser: Any = playwright.chromium.launch(executable_path=program, args=ARGS)
+    with httpx.Client(base_url=url, timeout=DEADLINE / 1000) as http, chromium() as browser:
         yield Town(browser, url, http)
-        browser.close()
