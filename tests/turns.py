@@ -30,6 +30,7 @@ from duestream.verifying import Report, Verification
 from scheduler.due import Taken
 from scheduler.turns import Turns as TurnsDue
 from tests.core import projector_of
+from tests.running import until
 from tests.stores import Store
 
 ORIGIN = Origin(at="", by="test", cause="request-1")
@@ -193,3 +194,10 @@ def label_of(index: int) -> str:
         text = chr(65 + rest % 26) + text
         rest //= 26
     return f"{text}{index % 100:02}"
+
+
+async def passed(hall: Hall, ms: int) -> None:
+    async def later() -> bool:
+        return await hall.clock() >= ms
+
+    await until(later, "the time has passed")
