@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests import stores
 from tests.e2e.commands import STARTING, Running, answers
@@ -340,6 +340,29 @@ def test_who_loses_the_api_goes_on_where_he_was_and_misses_nothing(here: Town, s
         expect(ann["turn-note"]).to_be_hidden()
         here.take(queue)
         expect(ann.line).to_have_text(["A02", "A00"])
+
+
+@pytest.mark.parametrize("part", ["main.js", "turn.js", "page.css"])
+def test_what_could_not_be_loaded_is_loaded_again(here: Town, part: str) -> None:
+    """As where the network changes while the page is loaded: Chromium ends all requests that are under way then."""
+    ann = here.visitor()
+    asked: list[Route] = []
+
+    def twice_in_vain(route: Route) -> None:
+        asked.append(route)
+        if len(asked) <= 2:
+            route.abort("failed")
+        else:
+            route.continue_()
+
+    ann.page.route(f"**/page/{part}", twice_in_vain)
+    ann.visit("queue")
+
+    expect(ann.page.locator("body")).to_have_css("display", "flex")
+    expect(ann["link"]).to_have_text("live")
+    ann.page.wait_for_load_state("load")
+    assert len(asked) == 3
+    assert ann.page.evaluate("() => sessionStorage.getItem('duestream.again')") is None
 
 
 def test_it_fits_a_phone_and_is_worked_by_keys_alone(here: Town) -> None:
