@@ -16,6 +16,11 @@ from duestream.turns import open_first_queue
 
 log = logging.getLogger("duestream.api")
 
+KEEP_ALIVE = (
+    75  # seconds that a connection may be idle: longer than proxies let theirs be, mostly 60; where the server is
+)
+# the first to close one, a request that is just being sent on it is lost
+
 
 class _Uvicorn(uvicorn.Server):
     """Leaves the signals to `lifecycle`."""
@@ -47,6 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             date_header=True,
             proxy_headers=False,
             backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
         )
         uvicorn_server = _Uvicorn(config)

@@ -26,7 +26,7 @@ class Load:
     """A bounded load with a seed. Each client changes its own tasks only, so it knows what each must be.
 
     A request that is refused for the moment (503) or whose connection breaks is sent again, creations with the same
-    Idempotency-Key, until it is accepted. `statuses` counts the answers, `broken` the connections that broke.
+    Idempotency-Key, until it is accepted. `statuses` counts the answers, `broken` tells the connections that broke.
     """
 
     def __init__(self, urls: list[str], *, seed: int, clients: int = 8, requests: int = 1000) -> None:
@@ -34,7 +34,7 @@ class Load:
         self.done = 0
         self.total = requests
         self.statuses: dict[int, int] = {}
-        self.broken = 0
+        self.broken: list[str] = []
         self.retry_after_missing = 0
         self.tasks: dict[int, Known] = {}
         self._seed = seed
@@ -117,8 +117,8 @@ class Load:
         for _ in range(TRIES):
             try:
                 answer = await http.request(method, chance.choice(self.urls) + path, json=body, headers=headers)
-            except httpx.TransportError:
-                self.broken += 1
+            except httpx.TransportError as error:
+                self.broken.append(f"{method} {path}: {error!r}")
             else:
                 self.statuses[answer.status_code] = self.statuses.get(answer.status_code, 0) + 1
                 if answer.status_code in expected and (answer.status_code != 404 or repeated):

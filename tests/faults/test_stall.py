@@ -88,5 +88,5 @@ async def test_while_the_store_is_away_requests_wait_or_are_refused_for_the_mome
 
     await all_is_well(house.store, api.url, load.tasks.values())
     assert load.statuses.keys() <= {200, 201, 204, 404, 409, 503}
-    assert load.broken == load.retry_after_missing == 0
+    assert (load.broken, load.retry_after_missing) == ([], 0)
     assert all(process.lives() for process in (api, projector, scheduler))
