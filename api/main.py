@@ -16,10 +16,9 @@ from duestream.turns import open_first_queue
 
 log = logging.getLogger("duestream.api")
 
-KEEP_ALIVE = (
-    75  # seconds that a connection may be idle: longer than proxies let theirs be, mostly 60; where the server is
-)
-# the first to close one, a request that is just being sent on it is lost
+# seconds that a connection may be idle: longer than proxies let theirs be, mostly 60; where the server is the first to
+# close one, a request that is just being sent on it is lost
+KEEP_ALIVE = 75
 
 
 class _Uvicorn(uvicorn.Server):
