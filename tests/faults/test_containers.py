@@ -98,7 +98,9 @@ async def test_containers_end_in_every_way_and_are_removed(house: House) -> None
     async with working_on(house) as work:
         good = await work.begin("echo out; echo err >&2")
         bad = await work.begin("echo no; exit 3", retries=1, backoff=0.01)
-        greedy = await work.begin("head -c 60000000 /dev/zero | tail", memory=16 * 1024 * 1024)
+        # engines miss such a death where it comes just as a container starts, or ends it at once
+        hungry = "sleep 1; head -c 60000000 /dev/zero | tail; code=$?; sleep 1; exit $code"
+        greedy = await work.begin(hungry, memory=16 * 1024 * 1024)
         slow = await work.begin("echo begun; trap 'echo ended; exit 9' TERM; sleep 60 & wait", timeout=2)
         unknown = await work.begin("true", image="no-such-image-anywhere:1")
         canceled = await work.begin("trap 'echo told; exit 7' TERM; echo begun; sleep 60 & wait")
