@@ -7,6 +7,7 @@ from collections.abc import Generator
 from functools import partial
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from api.app import build, services_of
 from api.corking import Protocol
@@ -38,23 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         server = await stack.enter_async_context(serving(settings, name, stop))
         services = services_of(settings, server, name)
         await server.patiently(partial(open_first_queue, services.desk, "api"), AWAY_AT_START)
-        config = uvicorn.Config(
-            build(services),
-            host=settings.host,
-            port=settings.port,
-            loop="none",
-            http=Protocol,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
-        )
-        uvicorn_server = _Uvicorn(config)
+        uvicorn_server = _Uvicorn(configured(build(services), settings))
         serving_task = asyncio.create_task(uvicorn_server.serve(sockets))
         for each in sockets:
             each.listen(BACKLOG)
@@ -66,3 +51,23 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await serving_task
         stopping.cancel()
         log.info("stopped", extra={"worker": name})
+
+
+def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How uvicorn is to serve."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="none",
+        http=Protocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+    )

@@ -22,8 +22,8 @@ INDEX = "index.html"
 
 def _inline() -> str:
     """The script that stands in the page itself, as a content security policy names it."""
-    [script] = re.findall(r"<script>(.*?)</script>", (FILES / INDEX).read_text(), re.DOTALL)
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+    [script] = re.findall(rb"<script>(.*?)</script>", (FILES / INDEX).read_bytes(), re.DOTALL)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
 
 
 POLICY = "; ".join(

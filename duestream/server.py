@@ -11,6 +11,7 @@ import msgspec
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import (
     AuthenticationError,
     ClusterDownError,
@@ -65,6 +66,7 @@ RAW = (
 CONNECTIONS = 2**16  # those that block take one each; the rest take turns
 AT_ONCE = 64  # commands on their way that do not block
 BLOCKING = ("XREAD", "XREADGROUP")
+DRIVER = DriverInfo()  # one for all: each connection would else look for redis-py's version on the disk
 FIRST_PAUSE = 0.05  # seconds
 LEARNING = 30.0  # seconds that a cluster may take to tell its nodes
 LONGEST_BLOCK = 5.0  # seconds that a command may block; well below the socket's time limit
@@ -188,6 +190,7 @@ async def _client(url: str) -> "Redis | RedisCluster":
         "socket_timeout": 3 * LONGEST_BLOCK,
         "socket_connect_timeout": 2.0,
         "max_connections": CONNECTIONS,
+        "driver_info": DRIVER,
     }
     try:
         single = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)

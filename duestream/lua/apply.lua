@@ -60,8 +60,7 @@ local armed, disarmed = {}, {}
 local earliest = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
 earliest = earliest and tonumber(earliest) or math.huge
 local wake, newer = false, 0
-local first, models = i + 1, 8 + lists
-local count = args[first - 1]
+local count, first, models = args[i], i + 1, 8 + lists
 
 local fresh = {}  -- models of entities that begin in this batch
 i = first

@@ -1,8 +1,5 @@
 """Health, readiness and metrics."""
 
-import asyncio
-import re
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -173,18 +170,3 @@ async def test_metrics_tell_the_notices_and_how_late_they_were(service: Service)
     assert [count for _, count in bounds] == sorted(count for _, count in bounds)
     groups = {(dict(key[1])["shard"], dict(key[1])["group"]) for key in found if key[0] == "duestream_lag_entries"}
     assert groups == {(str(Keys(shard).shard), "projector") for shard in range(service.settings.shards)}
-
-
-async def test_a_connection_that_is_idle_for_a_while_can_be_used_again(valkey: Store) -> None:
-    """Clients and proxies keep theirs for long, and fail where one is closed just as they use it again."""
-    async with running(valkey) as service:
-        reader, writer = await asyncio.open_connection("127.0.0.1", service.settings.port)
-        for pause in (0, 6):  # uvicorn closes it after 5 s by default
-            await asyncio.sleep(pause)
-            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head)
-            assert length is not None
-            await reader.readexactly(int(length[1]))
-            assert head.startswith(b"HTTP/1.1 200 ")
-        writer.close()
